@@ -1,0 +1,22 @@
+"""The ASGI application: pages over HTTP, and one socket."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatweb.settings")
+pages = get_asgi_application()
+
+# Only now: these import models, which exist once Django is set up.
+from conversations.origins import SameOrigin  # noqa: E402
+from conversations.routing import websocket_urlpatterns  # noqa: E402
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402  isort: skip
+
+application = ProtocolTypeRouter(
+    {
+        "http": pages,
+        "websocket": SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+    }
+)

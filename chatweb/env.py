@@ -1,0 +1,62 @@
+"""Typed readers for settings from the environment: nonsense is refused at start-up, by name.
+
+Each reader notes what it read in `DECLARED`, so that a test can hold the README's table against it.
+"""
+
+import os
+from dataclasses import dataclass
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    default: str
+    why: str
+
+
+DECLARED: dict[str, Setting] = {}
+
+
+def text(name: str, default: str = "", *, why: str) -> str:
+    DECLARED[name] = Setting(name, default, why)
+    return os.environ.get(name, default).strip()
+
+
+def switch(name: str, default: bool, *, why: str) -> bool:
+    raw = text(name, "on" if default else "off", why=why).lower()
+    if raw in TRUE:
+        return True
+    if raw in FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name}={raw!r} is neither on nor off.")
+
+
+def words(name: str, default: str = "", *, why: str) -> list[str]:
+    return [word.strip() for word in text(name, default, why=why).split(",") if word.strip()]
+
+
+def integer(name: str, default: int, *, low: int, high: int, why: str) -> int:
+    raw = text(name, str(default), why=why)
+    try:
+        value = int(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={raw!r} is not a whole number.") from None
+    if not low <= value <= high:
+        raise ImproperlyConfigured(f"{name}={value} is not between {low} and {high}.")
+    return value
+
+
+def seconds(name: str, default: float, *, low: float, high: float, why: str) -> float:
+    raw = text(name, f"{default:g}", why=why)
+    try:
+        value = float(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={raw!r} is not a number of seconds.") from None
+    if not low <= value <= high:  # NaN fails every comparison, so it is refused here too
+        raise ImproperlyConfigured(f"{name}={raw} is not between {low:g} and {high:g} seconds.")
+    return value

@@ -1,0 +1,372 @@
+"""All settings, each read from the environment by a typed reader, with its reason.
+
+The defaults run the whole portal on one machine with no key and no other service.
+"""
+
+import secrets
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from chatweb import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(
+    env.text("DATA_DIR", ".data", why="database, secret key and collected static files live here")
+)
+if not DATA_DIR.is_absolute():
+    DATA_DIR = BASE_DIR / DATA_DIR
+
+
+def _secret_key() -> str:
+    """The operator's key, or one made at the first start and kept for the next."""
+    key = env.text("SECRET_KEY", why="signs sessions; made and kept in DATA_DIR when not given")
+    if key:
+        return key
+    path = DATA_DIR / "secret-key"
+    if not path.exists():
+        DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+DEBUG = env.switch("DEBUG", False, why="Django's debug pages; never on a network")
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.words(
+    "ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", why="names under which browsers reach the portal"
+)
+if "*" in ALLOWED_HOSTS and not DEBUG:
+    # Socket origins are judged by this list: a star would let every site's pages talk to us.
+    raise ImproperlyConfigured("ALLOWED_HOSTS=* is refused without DEBUG.")
+CSRF_TRUSTED_ORIGINS = env.words(
+    "TRUSTED_ORIGINS", why="full origins (https://chat.example) behind a proxy that ends TLS"
+)
+SECURE = env.switch(
+    "SECURE", False, why="browsers come over TLS: strict cookies, HSTS, redirect to https"
+)
+BEHIND_PROXY = env.switch(
+    "BEHIND_PROXY", False, why="trust X-Forwarded-Proto, set by a proxy that always overwrites it"
+)
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_htmx",
+    "template_partials.apps.SimpleAppConfig",
+    "conversations",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "conversations.middleware.PrivateResponses",
+]
+
+ROOT_URLCONF = "chatweb.urls"
+ASGI_APPLICATION = "chatweb.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "template_partials.loader.Loader",
+                    [
+                        (
+                            "django.template.loaders.cached.Loader",
+                            [
+                                "django.template.loaders.filesystem.Loader",
+                                "django.template.loaders.app_directories.Loader",
+                            ],
+                        )
+                    ],
+                )
+            ],
+            "builtins": ["template_partials.templatetags.partials"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "conversations.branding.context",
+            ],
+        },
+    }
+]
+
+# --- Data ---------------------------------------------------------------------------------------
+
+DATABASE_URL = env.text("DATABASE_URL", why="sqlite:///path; empty is SQLite in DATA_DIR")
+DATABASES = {
+    "default": environ.Env.db_url_config(
+        DATABASE_URL or f"sqlite:///{DATA_DIR / 'chatweb.sqlite3'}"
+    )
+}
+if DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
+    raise ImproperlyConfigured("DATABASE_URL must be a sqlite:/// address in this version.")
+DATABASES["default"]["OPTIONS"] = {
+    # Writers take the lock when they begin; upgrading a read lock later fails at once under load.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+CONN_MAX_AGE = 0
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- People -------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "conversations.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "new"
+SIGNIN_LINK_HOURS = env.integer(
+    "SIGNIN_LINK_HOURS", 48, low=1, high=720, why="an invitation outlives a weekend, not a leak"
+)
+FIRST_LINK_MINUTES = env.integer(
+    "FIRST_LINK_MINUTES", 60, low=5, high=1440, why="the first link makes an administrator"
+)
+
+ACCOUNT_ADAPTER = "conversations.accounts.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # people come by invitation; there may be no mail server
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = True
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = (
+    env.integer("SESSION_DAYS", 14, low=1, high=365, why="how long a browser stays signed in")
+    * 86_400
+)
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+CSRF_COOKIE_HTTPONLY = True  # htmx takes the token from the page
+CSRF_COOKIE_SAMESITE = "Lax"
+if SECURE:
+    SESSION_COOKIE_NAME = "__Host-session"
+    CSRF_COOKIE_NAME = "__Host-csrf"
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+if BEHIND_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "manifest-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# --- Upstream -----------------------------------------------------------------------------------
+
+UPSTREAM_BASE_URL = env.text(
+    "UPSTREAM_BASE_URL", why="address of the model server up to /v1; empty uses the local model"
+)
+UPSTREAM_API_KEY = env.text("UPSTREAM_API_KEY", why="sent as Bearer; never shown or logged")
+UPSTREAM_MODELS = env.words(
+    "UPSTREAM_MODELS",
+    "crimson-falcon-4,indigo-owl-4,amber-phoenix-4",
+    why="offered in this order; `auto` asks the server's /v1/models",
+)
+UPSTREAM_CONTINUES = env.switch(
+    "UPSTREAM_CONTINUES", False, why="the server goes on from an assistant's beginning: Continue"
+)
+UPSTREAM_SENDS_FINISH_REASON = env.switch(
+    "UPSTREAM_SENDS_FINISH_REASON", True, why="off accepts [DONE] alone as the end of an answer"
+)
+UPSTREAM_TRUST_ENV = env.switch(
+    "UPSTREAM_TRUST_ENV", False, why="honour HTTP_PROXY and its kin; a proxy sees every prompt"
+)
+UPSTREAM_CONNECT_TIMEOUT = env.seconds(
+    "UPSTREAM_CONNECT_TIMEOUT", 5, low=0.1, high=120, why="a healthy server accepts at once"
+)
+UPSTREAM_FIRST_TOKEN_TIMEOUT = env.seconds(
+    "UPSTREAM_FIRST_TOKEN_TIMEOUT", 120, low=0.1, high=3600, why="long prompts take long to read"
+)
+UPSTREAM_IDLE_TIMEOUT = env.seconds(
+    "UPSTREAM_IDLE_TIMEOUT", 60, low=0.1, high=3600, why="silence between tokens means it died"
+)
+UPSTREAM_TOTAL_TIMEOUT = env.seconds(
+    "UPSTREAM_TOTAL_TIMEOUT", 900, low=1, high=86400, why="an answer that never ends is cut"
+)
+UPSTREAM_RETRIES = env.integer(
+    "UPSTREAM_RETRIES", 2, low=0, high=10, why="only before the first token"
+)
+UPSTREAM_RETRY_BUDGET = env.seconds(
+    "UPSTREAM_RETRY_BUDGET", 30, low=0, high=600, why="nobody watches a countdown for longer"
+)
+LOCAL_MODEL = env.text(
+    "LOCAL_MODEL", "auto", why="`auto`: when no upstream is set; `off`; or a path to a GGUF file"
+)
+LOCAL_MODEL_CONTEXT = env.integer(
+    "LOCAL_MODEL_CONTEXT", 2048, low=256, high=1_048_576, why="tokens the local model keeps in mind"
+)
+LOCAL_MODEL_THREADS = env.integer(
+    "LOCAL_MODEL_THREADS", 0, low=0, high=256, why="0 leaves one core free for the portal"
+)
+# Set by `start` for its own processes when it has started the local model.
+LOCAL_MODEL_URL = ""
+
+# --- Limits -------------------------------------------------------------------------------------
+
+MESSAGE_MAX_CHARS = env.integer(
+    "MESSAGE_MAX_CHARS", 100_000, low=100, high=1_000_000, why="longer is a file, not a message"
+)
+SYSTEM_PROMPT_MAX_CHARS = env.integer(
+    "SYSTEM_PROMPT_MAX_CHARS", 20_000, low=100, high=1_000_000, why="it is sent with every turn"
+)
+TITLE_MAX_CHARS = 120
+ANSWER_MAX_BYTES = env.integer(
+    "ANSWER_MAX_BYTES", 2_000_000, low=1_000, high=50_000_000, why="a runaway answer is cut here"
+)
+EVENT_MAX_BYTES = env.integer(
+    "EVENT_MAX_BYTES", 1_048_576, low=1_024, high=16_777_216, why="one upstream event in memory"
+)
+GENERATIONS_PER_USER = env.integer(
+    "GENERATIONS_PER_USER", 3, low=1, high=1000, why="one person cannot take every place"
+)
+GENERATIONS_PER_PROCESS = env.integer(
+    "GENERATIONS_PER_PROCESS", 200, low=1, high=10_000, why="answers written at once; others wait"
+)
+SOCKETS_PER_USER = env.integer(
+    "SOCKETS_PER_USER", 20, low=1, high=10_000, why="tabs a person may have open"
+)
+SOCKET_MESSAGE_MAX_BYTES = env.integer(
+    "SOCKET_MESSAGE_MAX_BYTES", 65_536, low=1_024, high=1_048_576, why="what a page may send us"
+)
+MAILBOX_FRAMES = env.integer(
+    "MAILBOX_FRAMES", 64, low=4, high=10_000, why="unacknowledged frames before a viewer is behind"
+)
+MAILBOX_BYTES = env.integer(
+    "MAILBOX_BYTES", 262_144, low=16_384, high=67_108_864, why="the same, in bytes"
+)
+MAILBOX_PATIENCE = env.seconds(
+    "MAILBOX_PATIENCE", 30, low=0.2, high=600, why="a viewer behind for longer is closed with 4408"
+)
+SIDEBAR_PAGE = env.integer("SIDEBAR_PAGE", 40, low=5, high=200, why="rows a sidebar page brings")
+THREAD_PAGE = env.integer("THREAD_PAGE", 60, low=10, high=500, why="messages a thread page brings")
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer(
+    "BODY_MAX_BYTES", 2_621_440, low=65_536, high=104_857_600, why="form posts; no files are taken"
+)
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+
+# --- Relay --------------------------------------------------------------------------------------
+
+RELAY_FRAMES_PER_SECOND = env.integer(
+    "RELAY_FRAMES_PER_SECOND", 25, low=1, high=60, why="faster than anybody reads"
+)
+RELAY_FRAMES_PER_SECOND_LOADED = env.integer(
+    "RELAY_FRAMES_PER_SECOND_LOADED", 8, low=1, high=60, why="the pace under load, before queues"
+)
+RELAY_KEEP_SECONDS = env.seconds(
+    "RELAY_KEEP_SECONDS", 0.8, low=0.05, high=10, why="at most a second of text dies with us"
+)
+RELAY_LEASE_SECONDS = env.seconds(
+    "RELAY_LEASE_SECONDS", 12, low=1, high=300, why="a silent relay's answers are given up after it"
+)
+RELAY_POLL_SECONDS = env.seconds(
+    "RELAY_POLL_SECONDS", 1, low=0.05, high=60, why="finds work whose wake-up was lost"
+)
+TICK_SECONDS = env.seconds(
+    "TICK_SECONDS", 2, low=0.1, high=60, why="a page that hears less knows that it is cut off"
+)
+RIGHTS_CHECK_SECONDS = env.seconds(
+    "RIGHTS_CHECK_SECONDS", 1, low=0.1, high=60, why="how soon an open socket loses its rights"
+)
+
+# --- Looks and language -------------------------------------------------------------------------
+
+PORTAL_NAME = env.text("PORTAL_NAME", "Chatweb", why="shown in the sidebar, title and sign-in page")
+PORTAL_ACCENT_HUE = env.integer(
+    "PORTAL_ACCENT_HUE", 195, low=0, high=359, why="the accent's hue in OKLCH; 195 is a deep teal"
+)
+PORTAL_LOGO_URL = env.text("PORTAL_LOGO_URL", why="a path under /static/; a letter stands in")
+PORTAL_SIGNIN_TEXT = env.text("PORTAL_SIGNIN_TEXT", why="a sentence for people who sign in")
+PORTAL_TERMS_URL = env.text("PORTAL_TERMS_URL", why="linked under the sign-in form")
+FIRST_PROMPTS = [
+    prompt.strip()
+    for prompt in env.text(
+        "FIRST_PROMPTS",
+        "Explain how DNS works to a new colleague|"
+        "Draft a polite reply that declines a meeting|"
+        "List the steps to roll back a failed deployment",
+        why="up to three prompts on the empty page, separated by |",
+    ).split("|")
+    if prompt.strip()
+][:3]
+LANGUAGE_CODE = env.text("LANGUAGE_CODE", "en", why="language when the browser asks for no other")
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "conversations" / "locale"]
+USE_I18N = True
+TIME_ZONE = env.text("TIME_ZONE", "UTC", why="for dates rendered on the server")
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO", why="DEBUG, INFO, WARNING or ERROR")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname:7} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    # One line per request would bury what matters; a proxy's access log is the place for those.
+    "loggers": {"daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+}

@@ -1,0 +1,89 @@
+"""The one door: from a person and an id that came from outside to a row, or 404.
+
+What a person may not see does not exist for them, so nothing here ever answers 403.
+"""
+
+from typing import Literal
+
+from django.contrib.auth.models import AnonymousUser
+from django.db import models
+from django.http import Http404
+
+from conversations.models import Conversation, Generation, Message, Participant, Role, User
+
+Right = Literal["read", "write", "own"]
+
+ROLES: dict[Right, tuple[Role, ...]] = {
+    "read": (Role.OWNER, Role.EDITOR, Role.VIEWER),
+    "write": (Role.OWNER, Role.EDITOR),
+    "own": (Role.OWNER,),
+}
+
+
+def conversation(
+    user: User | AnonymousUser, public_id: str, *, to: Right, deleted: bool = False
+) -> Conversation:
+    """The conversation, if the person takes part in it with a role that allows it.
+
+    `deleted` looks among those that were deleted instead, for undo.
+    """
+    row = (
+        Conversation.objects.filter(
+            public_id=public_id,
+            deleted_at__isnull=not deleted,
+            participants__in=_participants(user, to),
+        )
+        .with_writing()
+        .first()
+    )
+    if row is None:
+        raise Http404
+    return row
+
+
+def message(user: User | AnonymousUser, public_id: str, *, to: Right) -> Message:
+    row = (
+        Message.objects.for_thread()
+        .select_related("conversation", "parent")
+        .filter(
+            public_id=public_id,
+            deleted_at=None,
+            conversation__deleted_at=None,
+            conversation__participants__in=_participants(user, to),
+        )
+        .first()
+    )
+    if row is None:
+        raise Http404
+    return row
+
+
+def generation(user: User | AnonymousUser, public_id: str, *, to: Right) -> Generation:
+    row = (
+        Generation.objects.select_related("conversation")
+        .filter(
+            public_id=public_id,
+            conversation__deleted_at=None,
+            conversation__participants__in=_participants(user, to),
+        )
+        .first()
+    )
+    if row is None:
+        raise Http404
+    return row
+
+
+def reviewed_conversation(user: User | AnonymousUser, public_id: str) -> Conversation:
+    """Any conversation, deleted ones included, for a person with the review right."""
+    if not (isinstance(user, User) and user.may_review):
+        raise Http404
+    row = Conversation.objects.filter(public_id=public_id).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def _participants(user: User | AnonymousUser, to: Right) -> "models.QuerySet[Participant]":
+    if not user.is_authenticated or not user.is_active:
+        return Participant.objects.none()
+    return Participant.objects.filter(user=user, role__in=ROLES[to])

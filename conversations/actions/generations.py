@@ -1,0 +1,315 @@
+"""The life of a generation: asked for, claimed, kept, settled. What the relay may write, and when.
+
+Every UPDATE of a generation names in its WHERE the worker that holds it and the state it leaves, so
+that a relay that was thought dead cannot write over what came after it.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from conversations import audit, catalogue, events, fragments, markdown
+from conversations.actions import conversations
+from conversations.actions.refusals import (
+    NoModel,
+    NothingToAnswer,
+    TooManyAnswers,
+    TurnRunning,
+)
+from conversations.models import (
+    Author,
+    Choice,
+    Conversation,
+    Generation,
+    Kind,
+    Message,
+    State,
+    UsageSource,
+    User,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How far an answer has come."""
+
+    generation_id: int
+    message_id: int
+    text: str
+    reasoning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How a generation ended. DONE needs a finish reason; FAILED and INTERRUPTED an error."""
+
+    state: State
+    finish_reason: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    error_detail: str = ""
+    retry_at: datetime | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    def columns(self) -> dict[str, Any]:
+        known = self.completion_tokens is not None
+        return {
+            "finish_reason": self.finish_reason[:40],
+            "error_code": self.error_code[:40],
+            "error_message": self.error_message[:500],
+            "error_detail": self.error_detail,
+            "retry_at": self.retry_at,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "usage_source": UsageSource.REPORTED if known else UsageSource.UNKNOWN,
+        }
+
+
+def request(*, conversation: Conversation, question: Message, actor: User) -> Message:
+    """Queues a new answer to a question, inside the caller's transaction; its empty message."""
+    answer = Message.objects.create(
+        conversation=conversation,
+        parent=question,
+        depth=question.depth + 1,
+        role=Author.ASSISTANT,
+    )
+    _queue(conversation, question, actor, answer)
+    conversation.head = answer
+    conversation.save(update_fields=["head"])
+    return answer
+
+
+def retry(*, answer: Message, actor: User) -> Message:
+    """Another answer to the same question, beside the one there is."""
+    conversation, question = answer.conversation, answer.parent
+    if question is None or answer.role != Author.ASSISTANT:
+        raise NothingToAnswer
+    with _one_turn(), audit.action(actor, "answer.retried", conversation):
+        message = request(conversation=conversation, question=question, actor=actor)
+        conversations.tell_changed(conversation, conversations.changed(conversation, active=True))
+        conversations.tell_rows(conversation, moves=True)
+    return message
+
+
+def go_on(*, answer: Message, actor: User) -> Message:
+    """Lets the model continue an answer that broke off: the same message grows."""
+    conversation = answer.conversation
+    if not fragments.Article.of(answer).offers_continue or conversation.head_id != answer.pk:
+        raise NothingToAnswer
+    with _one_turn(), audit.action(actor, "answer.continued", conversation):
+        if answer.parent is None:
+            raise NothingToAnswer
+        _queue(conversation, answer.parent, actor, answer, prefill=answer.text)
+        conversations.tell_changed(conversation, conversations.changed(conversation, active=True))
+        conversations.tell_rows(conversation, moves=True)
+    return answer
+
+
+def stop(*, generation: Generation, actor: User) -> None:
+    """Whoever is faster stops it; stopping what has ended changes nothing."""
+    with audit.action(actor, "answer.stopped", generation.conversation):
+        mine = Generation.objects.filter(pk=generation.pk)
+        now = timezone.now()
+        unclaimed = mine.filter(state=State.QUEUED).update(
+            state=State.STOPPED, stopped_by=actor, settled_at=now
+        )
+        if unclaimed:
+            _tell_settled(generation)
+        else:
+            # The relay that writes it puts the last words away and settles it.
+            mine.filter(state=State.RUNNING).update(state=State.STOPPED, stopped_by=actor)
+    events.tell(events.StopRequested(generation.public_id))
+
+
+def claim(*, worker: str, most: int) -> list[Generation]:
+    """Takes up to `most` queued generations for this worker."""
+    now = timezone.now()
+    claimed = []
+    for generation in Generation.objects.claimable(now)[:most]:
+        won = Generation.objects.filter(pk=generation.pk, state=State.QUEUED).update(
+            state=State.RUNNING,
+            worker=worker,
+            started_at=now,
+            not_before=None,
+            lease_until=now + timedelta(seconds=settings.RELAY_LEASE_SECONDS),
+        )
+        if won:
+            claimed.append(generation)
+    return claimed
+
+
+def mark_first_token(*, generation_id: int, worker: str, upstream_id: str) -> None:
+    Generation.objects.held_by(worker).filter(pk=generation_id, first_token_at=None).update(
+        first_token_at=timezone.now(), upstream_id=upstream_id[:200]
+    )
+
+
+def keep(*, worker: str, kept: Collection[Kept]) -> set[int]:
+    """Brings the table up to date for all running answers of a worker, in one transaction, and
+    renews its lease. Returns the generations that are not running for it any more."""
+    with transaction.atomic():
+        until = timezone.now() + timedelta(seconds=settings.RELAY_LEASE_SECONDS)
+        Generation.objects.held_by(worker).update(lease_until=until)
+        for one in kept:
+            _held_message(worker, one.generation_id, one.message_id).update(
+                text=one.text, reasoning=one.reasoning
+            )
+        running = Generation.objects.filter(
+            pk__in=[one.generation_id for one in kept], worker=worker, state=State.RUNNING
+        )
+        return {one.generation_id for one in kept} - set(running.values_list("pk", flat=True))
+
+
+def postpone(*, generation: Generation, worker: str, until: datetime, reason: str) -> bool:
+    """Back into the queue: the upstream said "later" before the first token."""
+    moved = Generation.objects.filter(
+        pk=generation.pk, worker=worker, state=State.RUNNING, first_token_at=None
+    ).update(
+        state=State.QUEUED,
+        worker="",
+        lease_until=None,
+        not_before=until,
+        attempts=generation.attempts + 1,
+        error_message=reason[:500],
+    )
+    return bool(moved)
+
+
+def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settlement) -> bool:
+    """Writes the final text and how it ended. False when somebody else holds the generation."""
+    now = timezone.now()
+    with transaction.atomic():
+        mine = Generation.objects.filter(pk=generation.pk, worker=worker, settled_at=None)
+        columns = outcome.columns()
+        won = mine.filter(state=State.RUNNING).update(
+            state=outcome.state, settled_at=now, **columns
+        )
+        if not won:
+            # Stopped meanwhile: that is how it ended, whatever the upstream said last.
+            usage = {name: columns[name] for name in USAGE_COLUMNS}
+            won = mine.filter(state=State.STOPPED).update(settled_at=now, **usage)
+        if not won:
+            return False
+        html = markdown.render(kept.text)
+        Message.objects.filter(pk=kept.message_id).update(
+            text=kept.text,
+            reasoning=kept.reasoning,
+            html=html,
+            html_version=markdown.RENDERER_VERSION,
+        )
+        _tell_settled(generation)
+    return True
+
+
+USAGE_COLUMNS = ("prompt_tokens", "completion_tokens", "usage_source")
+
+
+def give_up_abandoned(*, dead_workers: Collection[str] = ()) -> int:
+    """Settles what relays that are gone left behind; how many. `dead_workers` are known to be gone,
+    so their leases are not waited for."""
+    now = timezone.now()
+    abandoned = Generation.objects.abandoned(now) | Generation.objects.filter(
+        worker__in=dead_workers,
+        settled_at=None,
+        state__in=(State.RUNNING, State.STOPPED),
+    )
+    settled = 0
+    for generation in abandoned.select_related("conversation"):
+        with transaction.atomic():
+            # The same worker and lease as when we looked: it may have come back meanwhile.
+            still = Generation.objects.filter(
+                pk=generation.pk,
+                worker=generation.worker,
+                lease_until=generation.lease_until,
+                settled_at=None,
+            )
+            won = still.filter(state=State.RUNNING).update(
+                state=State.INTERRUPTED,
+                settled_at=now,
+                error_code="relay_gone",
+                error_message=_("The portal was restarted while the answer was being written."),
+            ) or still.filter(state=State.STOPPED).update(settled_at=now)
+            if won:
+                settled += 1
+                audit.record(None, "answer.interrupted", generation.conversation)
+                _tell_settled(generation)
+    return settled
+
+
+def unsettled_workers() -> set[str]:
+    """The workers that hold something."""
+    held = Generation.objects.filter(
+        settled_at=None, state__in=(State.RUNNING, State.STOPPED)
+    ).exclude(worker="")
+    return set(held.values_list("worker", flat=True))
+
+
+class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …
+    """Turns the database's refusal of a second turn into words."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if kind is not None and issubclass(kind, IntegrityError):
+            raise TurnRunning from None
+
+
+def _queue(
+    conversation: Conversation, question: Message, actor: User, answer: Message, prefill: str = ""
+) -> Generation:
+    model = catalogue.find(conversation.model)
+    if model is None:
+        raise NoModel(conversation.model)
+    if Generation.objects.open().filter(conversation=conversation).exists():
+        raise TurnRunning
+    mine = Generation.objects.open().filter(requested_by=actor).count()
+    if mine >= settings.GENERATIONS_PER_USER:
+        raise TooManyAnswers(settings.GENERATIONS_PER_USER)
+    branch = Message.objects.branch_to(question.pk).filter(kind=Kind.TURN, deleted_at=None)
+    generation = Generation.objects.create(
+        conversation=conversation,
+        question=question,
+        requested_by=actor,
+        model=model.id,
+        upstream=model.upstream,
+        request={
+            "system": conversation.system_prompt,
+            "messages": list(branch.values_list("public_id", flat=True)),
+            "parameters": conversation.parameters,
+            "prefill": prefill,
+        },
+    )
+    Choice.objects.create(generation=generation, message=answer, starts_at=len(prefill))
+    events.on_commit(events.WorkQueued())
+    return generation
+
+
+def _held_message(worker: str, generation_id: int, message_id: int) -> "QuerySet[Message]":
+    held = Generation.objects.held_by(worker).filter(
+        pk=generation_id, choices__message=OuterRef("pk")
+    )
+    return Message.objects.filter(Exists(held), pk=message_id)
+
+
+def _tell_settled(generation: Generation) -> None:
+    conversation = generation.conversation
+    revision = conversations.changed(conversation)
+    conversations.tell_rows(conversation, moves=False)
+
+    def tell() -> None:
+        for message in Message.objects.for_thread().filter(choices__generation=generation):
+            html = fragments.article(message)
+            events.tell(
+                events.MessageSettled(conversation.public_id, revision, message.public_id, html)
+            )
+
+    transaction.on_commit(tell)

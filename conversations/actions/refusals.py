@@ -1,0 +1,50 @@
+"""Why an action was refused, in words for the person.
+
+Refused
+├── TurnRunning        an answer is being written in this conversation
+├── TooManyAnswers     the person has as many answers on their way as one may have
+├── NoModel            the chosen model is not offered (any more), or none is set up
+└── NothingToAnswer    there is no question, or nothing to go on from
+"""
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+
+class Refused(Exception):
+    """The state of things does not allow it; trying again later may."""
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class TurnRunning(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("An answer is being written. Wait for it or stop it, then send."))
+
+
+class TooManyAnswers(Refused):
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            ngettext(
+                "You have %(n)d answer on its way, which is as many as one person may have.",
+                "You have %(n)d answers on their way, which is as many as one person may have.",
+                most,
+            )
+            % {"n": most}
+        )
+
+
+class NoModel(Refused):
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            _("The model %(model)s is not offered. Choose another one.") % {"model": model}
+            if model
+            else _("No model is set up yet. Ask the people who run this portal.")
+        )
+
+
+class NothingToAnswer(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("There is nothing here that the model could go on from."))

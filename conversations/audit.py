@@ -1,0 +1,48 @@
+"""Writes the audit trail. Entries are only ever added."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import models, transaction
+
+from conversations.models import AuditEntry, Outcome, User
+
+
+def record(
+    actor: User | None,
+    verb: str,
+    target: models.Model | None = None,
+    *,
+    case: str = "",
+    outcome: Outcome = Outcome.DONE,
+    **details: Any,
+) -> AuditEntry:
+    """Adds an entry now: inside a transaction it stands or falls with it. `details` holds
+    JSON values and never text that a person or a model wrote."""
+    return AuditEntry.objects.create(
+        actor=actor,
+        actor_label=actor.email if actor else "system",
+        verb=verb,
+        object_type=target._meta.model_name if target else "",
+        object_id=str(getattr(target, "public_id", target.pk)) if target else "",
+        case=case,
+        outcome=outcome,
+        details=details,
+    )
+
+
+@contextmanager
+def action(
+    actor: User | None, verb: str, target: models.Model | None = None, **details: Any
+) -> Iterator[None]:
+    """One transaction that leaves an entry either way: with the change when it commits, by itself
+    and marked as failed when it does not."""
+    try:
+        with transaction.atomic():
+            yield
+            record(actor, verb, target, **details)
+    except BaseException as error:
+        # Not swallowed: the trail must outlive the rollback, then the error goes its way.
+        record(actor, verb, target, outcome=Outcome.FAILED, error=type(error).__name__, **details)
+        raise

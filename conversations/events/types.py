@@ -1,0 +1,236 @@
+"""The events. Ids are public ids; `html` is rendered once and the same for every viewer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import orjson
+
+RELAY = "relay"
+
+
+def conversation_topic(public_id: str) -> str:
+    return f"conversation:{public_id}"
+
+
+def user_topic(public_id: str) -> str:
+    return f"user:{public_id}"
+
+
+def _wire(kind: str, **fields: Any) -> str:
+    return orjson.dumps({"t": kind, **fields}).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A growing answer went on. `seq` counts the frames of a generation from 1, without gaps."""
+
+    skippable: ClassVar[bool] = True
+    conversation: str
+    generation: str
+    message: str
+    seq: int
+    patch: Mapping[str, Any] | None
+    reasoning: str = ""
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        fields: dict[str, Any] = {"g": self.generation, "m": self.message, "n": self.seq}
+        if self.patch is not None:
+            fields["p"] = self.patch
+        if self.reasoning:
+            fields["r"] = self.reasoning
+        return _wire("frame", **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """The whole answer up to frame `seq`, for a viewer who joined or missed something."""
+
+    skippable: ClassVar[bool] = True
+    topic: str
+    generation: str
+    message: str
+    seq: int
+    html: str
+    reasoning: str
+    progress: str
+
+    def wire(self) -> str:
+        return _wire(
+            "key",
+            g=self.generation,
+            m=self.message,
+            n=self.seq,
+            html=self.html,
+            r=self.reasoning,
+            s=self.progress,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerProgress:
+    """What an answer is doing while it has no words to show: its state line as HTML."""
+
+    skippable: ClassVar[bool] = False
+    conversation: str
+    generation: str
+    message: str
+    html: str
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        return _wire("progress", g=self.generation, m=self.message, html=self.html)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAdded:
+    """Messages joined the branch that all see; `html` holds their articles, oldest first."""
+
+    skippable: ClassVar[bool] = False
+    conversation: str
+    revision: int
+    html: str
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        return _wire("added", c=self.conversation, rev=self.revision, html=self.html)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSettled:
+    """An answer has its final text and state; `html` is its article as a fresh page shows it."""
+
+    skippable: ClassVar[bool] = False
+    conversation: str
+    revision: int
+    message: str
+    html: str
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        return _wire(
+            "settled", c=self.conversation, rev=self.revision, m=self.message, html=self.html
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadChanged:
+    """The thread changed in a way that a page fetches anew: another branch, title, settings."""
+
+    skippable: ClassVar[bool] = False
+    conversation: str
+    revision: int
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        return _wire("changed", c=self.conversation, rev=self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class RowChanged:
+    """A conversation's row in one person's sidebar changed and belongs at its top."""
+
+    skippable: ClassVar[bool] = False
+    user: str
+    conversation: str
+    html: str
+    moves: bool = True
+
+    @property
+    def topic(self) -> str:
+        return user_topic(self.user)
+
+    def wire(self) -> str:
+        return _wire("row", c=self.conversation, html=self.html, top=self.moves)
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationGone:
+    """The conversation was deleted."""
+
+    skippable: ClassVar[bool] = False
+    user: str
+    conversation: str
+
+    @property
+    def topic(self) -> str:
+        return user_topic(self.user)
+
+    def wire(self) -> str:
+        return _wire("gone", c=self.conversation)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Still here. Carries how far the conversation or one of its answers is, so that a page that
+    missed something notices even when nothing follows."""
+
+    skippable: ClassVar[bool] = True
+    conversation: str
+    revision: int | None = None
+    generation: str = ""
+    seq: int = 0
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        if self.generation:
+            return _wire("tick", g=self.generation, n=self.seq)
+        return _wire("tick", c=self.conversation, rev=self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkQueued:
+    """A generation waits to be claimed."""
+
+    topic: ClassVar[str] = RELAY
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """Somebody stopped a generation; whoever runs it ends the upstream request."""
+
+    topic: ClassVar[str] = RELAY
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframesWanted:
+    """A viewer needs the running answers of a conversation whole, at its own mailbox's topic."""
+
+    topic: ClassVar[str] = RELAY
+    conversation: str
+    reply_to: str
+
+
+RelayEvent = WorkQueued | StopRequested | KeyframesWanted
+SocketEvent = (
+    Frame
+    | Keyframe
+    | AnswerProgress
+    | MessageAdded
+    | MessageSettled
+    | ThreadChanged
+    | RowChanged
+    | ConversationGone
+    | Tick
+)
+Event = RelayEvent | SocketEvent

@@ -1,0 +1,85 @@
+"""Pieces of the page that are rendered once and are the same for everybody who sees them.
+
+Times are exact instants that the page's script shows in the reader's zone, and what only some may
+do is shown or hidden by the page around it; the server refuses it either way.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+from django.template.loader import render_to_string
+
+from conversations import catalogue
+from conversations.models import Author, Conversation, Generation, Message, State
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A message as the thread shows it."""
+
+    message: Message
+    generation: Generation | None
+    offers_continue: bool
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        choices = list(message.choices.all())
+        generation = choices[-1].generation if choices else None
+        return cls(message, generation, _may_continue(message, generation))
+
+    @property
+    def is_answer(self) -> bool:
+        return self.message.role == Author.ASSISTANT
+
+    @property
+    def is_grouped(self) -> bool:
+        """Said by the person who said the one before."""
+        parent = self.message.parent
+        return (
+            parent is not None
+            and not self.is_answer
+            and parent.role == Author.USER
+            and parent.author_id == self.message.author_id
+        )
+
+    @property
+    def version(self) -> str:
+        """Differs whenever the article would look different."""
+        state = self.generation
+        edited = self.message.edited_at
+        return ".".join(
+            [
+                f"{state.pk}-{state.state}-{bool(state.settled_at):d}" if state else "",
+                f"{edited.timestamp():.0f}" if edited else "",
+                str(getattr(self.message, "alternatives", 1)),
+            ]
+        )
+
+
+def _may_continue(message: Message, generation: Generation | None) -> bool:
+    """Only where the upstream goes on from an assistant's beginning: others would start anew."""
+    if generation is None or generation.is_open or not message.text:
+        return False
+    broke_off = generation.state in {State.INTERRUPTED, State.STOPPED, State.FAILED}
+    if not broke_off and generation.finish_reason != "length":
+        return False
+    server = catalogue.upstream()
+    return server is not None and server.can_continue
+
+
+def articles(messages: list[Message]) -> str:
+    return "".join(article(message) for message in messages)
+
+
+def article(message: Message) -> str:
+    return render_to_string("conversations/_message.html", {"article": Article.of(message)})
+
+
+def row(conversation: Conversation) -> str:
+    return render_to_string("conversations/_row.html", {"row": conversation})
+
+
+def progress(generation: Generation, *, place: int = 0) -> str:
+    """The line under an answer that has no words yet: waiting, and for what."""
+    context = {"generation": generation, "place": place}
+    return render_to_string("conversations/_progress.html", context)

@@ -1,0 +1,39 @@
+"""The tables. Rows change through `actions/` alone; rows named by a person come from `access`."""
+
+from conversations.models.audit import AuditEntry, Outcome
+from conversations.models.conversations import Conversation, Participant, Role
+from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
+from conversations.models.messages import Author, Kind, Message, MessageVersion
+from conversations.models.people import (
+    OneTimeLink,
+    Purpose,
+    ReviewGrant,
+    RightsChange,
+    Team,
+    TeamMember,
+    User,
+)
+
+__all__ = [
+    "OPEN",
+    "AuditEntry",
+    "Author",
+    "Choice",
+    "Conversation",
+    "Generation",
+    "Kind",
+    "Message",
+    "MessageVersion",
+    "OneTimeLink",
+    "Outcome",
+    "Participant",
+    "Purpose",
+    "ReviewGrant",
+    "RightsChange",
+    "Role",
+    "State",
+    "Team",
+    "TeamMember",
+    "UsageSource",
+    "User",
+]

@@ -1,0 +1,84 @@
+"""Conversations and who takes part in them."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from conversations.models.ids import public_id
+from conversations.models.people import User
+
+if TYPE_CHECKING:
+    from conversations.models.messages import Message
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def shared_with(self, user: User) -> Self:
+        """What the person takes part in and nobody has deleted."""
+        return self.filter(participants__user=user, deleted_at=None)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-active_at", "-pk")
+
+    def with_writing(self) -> Self:
+        """Adds `is_writing`: an answer is queued or running."""
+        from conversations.models.generations import OPEN, Generation
+
+        running = Generation.objects.filter(conversation=models.OuterRef("pk"), state__in=OPEN)
+        return self.annotate(is_writing=models.Exists(running))
+
+
+class Conversation(models.Model):
+    """What people and a model share: a tree of messages, of which all see the branch to `head`."""
+
+    public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
+    title = models.CharField(_("title"), max_length=120, blank=True)
+    # False keeps a title that was made from the first message open to a better one.
+    is_named = models.BooleanField(default=False)
+    model = models.CharField(_("model"), max_length=200)
+    system_prompt = models.TextField(_("system prompt"), blank=True)
+    # temperature, top_p, max_tokens, stop: only what differs from the model's defaults.
+    parameters = models.JSONField(default=dict)
+    head: "models.ForeignKey[Message | None, Message | None]" = models.ForeignKey(
+        "conversations.Message", models.SET_NULL, null=True, related_name="+"
+    )
+    # Counts every change that a page shows; a page that sees a jump knows that it missed one.
+    revision = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    active_at = models.DateTimeField(_("last activity"), default=timezone.now)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        # The sidebar walks a person's conversations from the newest on.
+        indexes = [models.Index("active_at", "id", name="conversation_by_activity")]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", _("owner")
+    EDITOR = "editor", _("editor")
+    VIEWER = "viewer", _("viewer")
+
+
+class Participant(models.Model):
+    """A person in a conversation, with a role."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="participants")
+    user = models.ForeignKey(User, models.CASCADE, related_name="participations")
+    role = models.CharField(max_length=8, choices=Role)
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "user"], name="once_in_a_conversation"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role})"

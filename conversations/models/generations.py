@@ -1,0 +1,165 @@
+"""Generations: one upstream request each, and its life."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from conversations.models.conversations import Conversation
+from conversations.models.ids import public_id
+from conversations.models.messages import Message
+from conversations.models.people import User
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class State(models.TextChoices):
+    QUEUED = "queued", _("waiting")
+    RUNNING = "running", _("writing")
+    DONE = "done", _("done")
+    STOPPED = "stopped", _("stopped")
+    INTERRUPTED = "interrupted", _("interrupted")
+    FAILED = "failed", _("failed")
+
+
+OPEN = (State.QUEUED, State.RUNNING)
+
+# Who may move a generation from where to where; every UPDATE of `state` names the left side.
+MOVES: dict[State, tuple[State, ...]] = {
+    State.QUEUED: (State.RUNNING, State.STOPPED, State.FAILED),
+    State.RUNNING: (
+        State.QUEUED,  # upstream said "later" before the first token
+        State.DONE,
+        State.STOPPED,
+        State.INTERRUPTED,
+        State.FAILED,
+    ),
+}
+
+
+class UsageSource(models.TextChoices):
+    UNKNOWN = "unknown", _("unknown")
+    REPORTED = "reported", _("reported by the model server")
+
+
+class GenerationQuerySet(models.QuerySet["Generation"]):
+    def open(self) -> Self:
+        return self.filter(state__in=OPEN)
+
+    def claimable(self, now: "datetime") -> Self:
+        """Queued and due, oldest first. A conversation whose stopped answer is still being put
+        away waits, since its text belongs to the next question."""
+        unsettled = Generation.objects.filter(
+            conversation=models.OuterRef("conversation"), state=State.STOPPED, settled_at=None
+        )
+        due = models.Q(not_before=None) | models.Q(not_before__lte=now)
+        return self.filter(due, ~models.Exists(unsettled), state=State.QUEUED).order_by("pk")
+
+    def held_by(self, worker: str) -> Self:
+        """Still this worker's to write: running, or stopped with text not yet put away."""
+        return self.filter(
+            worker=worker, settled_at=None, state__in=(State.RUNNING, State.STOPPED)
+        )
+
+    def abandoned(self, now: "datetime") -> Self:
+        """Claimed by a worker that has not renewed its lease."""
+        return self.filter(
+            state__in=(State.RUNNING, State.STOPPED), settled_at=None, lease_until__lt=now
+        )
+
+
+class Generation(models.Model):
+    """One upstream request. `settled_at` is set when its text is final and will not change."""
+
+    public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="generations")
+    # The question this answers: a turn is a question with all generations of it.
+    question = models.ForeignKey(Message, models.CASCADE, related_name="generations")
+    requested_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    state = models.CharField(max_length=11, choices=State, default=State.QUEUED)
+    upstream = models.CharField(max_length=40)
+    model = models.CharField(max_length=200)
+    # Exactly what is sent: {"system": text, "messages": [public ids], "parameters": {…}};
+    # "prefill" with the text that a continued answer begins with.
+    request = models.JSONField(default=dict)
+    # The relay that writes it, and until when it has promised to be alive.
+    worker = models.CharField(max_length=120, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    # Waiting for an upstream that said "later": until when, how often so far, and why.
+    not_before = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    first_token_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    stopped_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    finish_reason = models.CharField(max_length=40, blank=True)
+    # Why it failed or was interrupted: a stable code, a sentence for people, detail for operators.
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.CharField(max_length=500, blank=True)
+    error_detail = models.TextField(blank=True)
+    retry_at = models.DateTimeField(null=True)
+    upstream_id = models.CharField(max_length=200, blank=True)
+    prompt_tokens = models.PositiveIntegerField(null=True)
+    completion_tokens = models.PositiveIntegerField(null=True)
+    usage_source = models.CharField(
+        max_length=8, choices=UsageSource, default=UsageSource.UNKNOWN
+    )
+
+    objects = GenerationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("generation")
+        verbose_name_plural = _("generations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation"],
+                condition=models.Q(state__in=OPEN),
+                name="one_turn_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state=State.DONE) | ~models.Q(finish_reason=""),
+                name="done_has_a_finish_reason",
+            ),
+        ]
+        indexes = [
+            # The relay looks every second for what is queued, running, or stopped but not settled.
+            models.Index(
+                "state", "pk", condition=models.Q(settled_at=None), name="generation_unsettled"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def time_to_first_token(self) -> timedelta | None:
+        if self.first_token_at is None:
+            return None
+        return self.first_token_at - self.created_at
+
+
+class Choice(models.Model):
+    """What a generation writes: `n` makes several messages, Continue appends to one."""
+
+    generation = models.ForeignKey(Generation, models.CASCADE, related_name="choices")
+    index = models.PositiveSmallIntegerField(default=0)
+    message = models.ForeignKey(Message, models.CASCADE, related_name="choices")
+    # Characters of the message that were there before.
+    starts_at = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("pk",)
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "index"], name="one_choice_per_index"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.generation}[{self.index}]"

@@ -1,0 +1,105 @@
+"""Messages: the nodes of a conversation's tree."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from conversations import markdown
+from conversations.models.conversations import Conversation
+from conversations.models.ids import public_id
+from conversations.models.people import User
+
+if TYPE_CHECKING:
+    from conversations.models.generations import Choice
+
+BRANCH = """
+    WITH RECURSIVE branch(id, parent_id) AS (
+        SELECT id, parent_id FROM conversations_message WHERE id = %s
+        UNION ALL
+        SELECT message.id, message.parent_id
+        FROM conversations_message AS message JOIN branch ON message.id = branch.parent_id
+    )
+    SELECT id FROM branch LIMIT %s
+"""
+
+
+class Author(models.TextChoices):
+    """Who speaks, in the words of the completions API."""
+
+    SYSTEM = "system", _("system")
+    USER = "user", _("person")
+    ASSISTANT = "assistant", _("assistant")
+
+
+class Kind(models.TextChoices):
+    TURN = "turn", _("turn")
+    NOTE = "note", _("note")  # for the people only: never sent upstream
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def branch_to(self, message_id: int | None, *, most: int = 1_000_000) -> Self:
+        """The path from the root to this message, oldest first; the last `most` of it."""
+        if message_id is None:
+            return self.none()
+        path = models.expressions.RawSQL(BRANCH, [message_id, most])  # noqa: S611 constant, bound
+        return self.filter(id__in=path).order_by("depth")
+
+    def for_thread(self) -> Self:
+        """With all that the thread shows of a message."""
+        return self.select_related("author").prefetch_related(
+            "choices__generation__requested_by", "choices__generation__stopped_by"
+        )
+
+
+class Message(models.Model):
+    public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
+    # Steps from the root: orders a branch without walking it.
+    depth = models.PositiveIntegerField(default=0)
+    role = models.CharField(max_length=9, choices=Author)
+    kind = models.CharField(max_length=4, choices=Kind, default=Kind.TURN)
+    author = models.ForeignKey(User, models.SET_NULL, null=True, related_name="messages")
+    text = models.TextField(blank=True)
+    # What a model thought aloud: shown folded, never sent back.
+    reasoning = models.TextField(blank=True)
+    # A cache of markdown.render(text), good while the version is the renderer's.
+    html = models.TextField(blank=True)
+    html_version = models.PositiveIntegerField(default=0)
+    # Made by the page that sent it: sending twice makes one message.
+    request_id = models.UUIDField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    edited_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    choices: "models.Manager[Choice]"
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        constraints = [
+            models.UniqueConstraint(fields=["author", "request_id"], name="sent_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def rendered(self) -> SafeString:
+        return markdown.trusted(self.html, self.html_version) or markdown.render(self.text)
+
+
+class MessageVersion(models.Model):
+    """What a message said before somebody edited it."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="versions")
+    text = models.TextField()
+    replaced_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    replaced_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.message} until {self.replaced_at}"

@@ -1,0 +1,39 @@
+"""Every page and form, flat."""
+
+from django.urls import path
+
+from conversations.views import (
+    accounts,
+    alternatives,
+    conversations,
+    generations,
+    messages,
+    people,
+    portal,
+)
+
+urlpatterns = [
+    # /
+    path("", conversations.new, name="new"),
+    path("brand.css", portal.brand, name="brand"),
+    # /conversations/
+    path("conversations/", conversations.collection, name="conversations"),
+    # /c/<conversation>/
+    path("c/<slug:conversation>/", conversations.thread, name="thread"),
+    path("c/<slug:conversation>/messages/", messages.collection, name="messages"),
+    path("c/<slug:conversation>/title/", conversations.title, name="title"),
+    path("c/<slug:conversation>/settings/", conversations.settings, name="settings"),
+    path("c/<slug:conversation>/deletion/", conversations.deletion, name="deletion"),
+    # /m/<message>/
+    path("m/<slug:message>/alternatives/", alternatives.create, name="alternatives"),
+    path("m/<slug:message>/continuations/", alternatives.go_on, name="continuations"),
+    path("m/<slug:message>/head/", alternatives.choose, name="head"),
+    path("m/<slug:message>/text/", messages.text, name="text"),
+    # /g/<generation>/
+    path("g/<slug:generation>/stop/", generations.stop, name="stop"),
+    # /link/<token>/: a one-time link; GET shows a button, POST uses it up
+    path("link/<str:token>/", accounts.link, name="link"),
+    # /account/, /people/
+    path("account/", accounts.account, name="account"),
+    path("people/", people.collection, name="people"),
+]

@@ -5,9 +5,9 @@ same steps: Markdown with raw HTML shown as text, highlighted code, the sanitise
 and MathML put in afterwards at markers that no text can guess.
 
 What a page must bring: `static/js/patch.js` to apply patches; styles for the classes named in
-`HIGHLIGHT_CLASSES` (spans in `.code code`), `.code`, `.bar`, `.scroll`, `.task`, `.plain`, `.image`,
-`.footnotes` and the `m-…` classes in MathML (`MATH_CLASSES`); `a[data-host]::after` to show where
-a link leads; and `unicode-bidi: isolate` on `a`, `a::after` and `code`, so that an override
+`HIGHLIGHT_CLASSES` (spans in `.code code`), `.code`, `.bar`, `.scroll`, `.task`, `.plain`,
+`.image`, `.footnotes` and those in `MATH_CLASSES`; `a[data-host]::after` to show where a link
+leads; and `unicode-bidi: isolate` on `a`, `a::after` and `code`, so that an override
 character cannot reorder what stands beside them (blocks isolate by themselves).
 """
 

@@ -25,7 +25,7 @@ LANGUAGES = frozenset(
     objective-c ocaml octave pascal patch perl php pl plpgsql postgres postgresql powershell
     prolog properties proto protobuf ps1 psql pwsh py py3 python python3 pycon r rb rs ruby rust
     sass scala scheme scss sh shell sql sqlite3 svelte svg swift tcl terraform tex tf toml ts tsx
-    typescript udiff v vb.net verilog vhdl vim vue xml yaml yml zig zsh""".split()
+    typescript udiff v vb.net verilog vhdl vim vue xml yaml yml zig zsh""".split()  # noqa: SIM905 -- read as words
 )
 _SYNONYMS = {
     "jsonl": "json",
@@ -79,6 +79,8 @@ HIGHLIGHT_CLASSES = frozenset(name for _, name in _CLASS_OF)
 
 _BLOCK = re.compile(r'<pre><code(?: class="language-([^"]*)")?>(.*?)</code></pre>', re.DOTALL)
 
+_END = re.compile(r"</code></pre>(?:</li>|</ul>|</ol>|</blockquote>)*\Z")
+
 
 def dress(markup: str, *, last_is_open: bool = False) -> str:
     """Give every code block its bar and its colours.
@@ -86,17 +88,18 @@ def dress(markup: str, *, last_is_open: bool = False) -> str:
     `markup` comes from the Markdown library with all text escaped. With `last_is_open` the last
     block stays plain: it is still being written.
     """
-    last = markup.rfind("<pre><code") if last_is_open else -1
+    ends_in_code = last_is_open and _END.search(markup)
+    last = markup.rfind("<pre><code") if ends_in_code else -1
 
     def block(match: re.Match[str]) -> str:
-        language, code = match[1], match[2]
-        if not language:
-            return f'<div class="code"><div class="bar"></div><pre tabindex="0"><code>{code}</code></pre></div>'
-        if match.start() != last:
-            code = highlight(html.unescape(language).lower(), code)
-        label = html.escape(html.unescape(language)[:40])
+        label, code = "", match[2]
+        if match[1]:
+            language = html.unescape(match[1])
+            label = f"<span>{html.escape(language[:40])}</span>"
+            if match.start() != last:
+                code = highlight(language.lower(), code)
         return (
-            f'<div class="code"><div class="bar"><span>{label}</span></div>'
+            f'<div class="code"><div class="bar">{label}</div>'
             f'<pre tabindex="0"><code>{code}</code></pre></div>'
         )
 

@@ -7,14 +7,13 @@ import re
 
 MAX_CHARACTERS = 200_000
 MAX_TABLE = 50_000  # most bars in a line x lines with a bar: comrak pads short rows to full width
-MAX_FOOTNOTES = 500
+MAX_FOOTNOTES = 500  # counted as `^`, which may be cut from its bracket
 MAX_NESTING = 64  # containers opened by one line
-MAX_INDENT = 400  # nested lists: the sanitiser is quadratic in depth
 MAX_DEPTH = 100  # nested inline elements
 
 _MARKERS = re.compile(r"(?:[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])(?=[ \t])))+")
+_HEAD = 4_096
 _MARKER = re.compile(r">|[-+*]|\d+[.)]")
-_RULE = re.compile(r"[ \t]*([-*])(?:[ \t]*\1)*[ \t]*$")
 _INLINE = re.compile(r"<(/?)(?:em|strong|del|a)\b")
 
 
@@ -24,49 +23,43 @@ class Guard:
     def __init__(self) -> None:
         self.tripped = False
         self._length = 0
-        self._line = ""
-        self._bars = 0
+        self._head = ""  # the start of the last line, where its containers open
+        self._bars = 0  # in the last line
+        self._most_bars = 0
         self._lines_with_bars = 0
         self._footnotes = 0
 
     def feed(self, text: str) -> bool:
-        """True as soon as the text so far is one to show plain."""
+        """True from the moment when the text so far is one to show plain."""
         self._length += len(text)
-        if self.tripped or self._length > MAX_CHARACTERS:
-            self.tripped = True
-            return True
-        *finished, rest = text.split("\n")
-        for line in finished:
-            self._finish(self._line + line)
-            self._line = ""
-        self._line += rest
-        self.tripped = self.tripped or self._length_of_last() or self._is_too_deep(self._line)
+        self._footnotes += text.count("^")
+        first, *more = text.split("\n")
+        self._extend(first)
+        for line in more:
+            self._head, self._bars = "", 0
+            self._extend(line)
+        self.tripped = self.tripped or self._length > MAX_CHARACTERS
         return self.tripped
 
-    def _length_of_last(self) -> bool:
-        bars = self._line.count("|") if len(self._line) < MAX_TABLE else 0
-        return max(self._bars, bars) * (self._lines_with_bars + bool(bars)) > MAX_TABLE
-
-    def _finish(self, line: str) -> None:
-        bars = line.count("|")
-        self._bars = max(self._bars, bars)
-        self._lines_with_bars += bool(bars)
-        self._footnotes += line.count("[^")
-        self.tripped = (
-            self.tripped
-            or self._bars * self._lines_with_bars > MAX_TABLE
+    def _extend(self, piece: str) -> None:
+        bars = piece.count("|")
+        if bars:
+            self._lines_with_bars += not self._bars
+            self._bars += bars
+            self._most_bars = max(self._most_bars, self._bars)
+        if len(self._head) < _HEAD:
+            self._head += piece[:_HEAD]
+        if (
+            self._most_bars * self._lines_with_bars > MAX_TABLE
+            or (len(self._head) >= MAX_NESTING and _opens_too_much(self._head))
             or self._footnotes > MAX_FOOTNOTES
-            or self._is_too_deep(line)
-        )
+        ):
+            self.tripped = True
 
-    @staticmethod
-    def _is_too_deep(line: str) -> bool:
-        if len(line) < MAX_NESTING:
-            return False
-        match = _MARKERS.match(line)
-        if match and len(_MARKER.findall(match[0])) >= MAX_NESTING and not _RULE.match(line):
-            return True
-        return False
+
+def _opens_too_much(line: str) -> bool:
+    match = _MARKERS.match(line)
+    return bool(match) and len(_MARKER.findall(match[0])) >= MAX_NESTING
 
 
 def is_too_deep(markup: str) -> bool:

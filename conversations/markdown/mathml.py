@@ -13,16 +13,69 @@ MAX_FORMULAS = 1_000  # in one text; the rest is shown as TeX
 _converter = LatexToMathML(fancy_error=False, max_expansions=200)
 
 _ELEMENTS = frozenset(
-    """math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot
-    mrow ms mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none
-    semantics""".split()
+    [
+        "math",
+        "menclose",
+        "merror",
+        "mfrac",
+        "mi",
+        "mmultiscripts",
+        "mn",
+        "mo",
+        "mover",
+        "mpadded",
+        "mphantom",
+        "mprescripts",
+        "mroot",
+        "mrow",
+        "ms",
+        "mspace",
+        "msqrt",
+        "mstyle",
+        "msub",
+        "msubsup",
+        "msup",
+        "mtable",
+        "mtd",
+        "mtext",
+        "mtr",
+        "munder",
+        "munderover",
+        "none",
+        "semantics",
+    ]
 )
 _ATTRIBUTES = frozenset(
-    """accent accentunder columnalign columnspan depth dir display displaystyle fence form height
-    largeop linethickness lspace mathvariant maxsize minsize movablelimits rowspan rspace
-    scriptlevel separator stretchy symmetric voffset width""".split()
+    [
+        "accent",
+        "accentunder",
+        "columnalign",
+        "columnspan",
+        "depth",
+        "dir",
+        "display",
+        "displaystyle",
+        "fence",
+        "form",
+        "height",
+        "largeop",
+        "linethickness",
+        "lspace",
+        "mathvariant",
+        "maxsize",
+        "minsize",
+        "movablelimits",
+        "rowspan",
+        "rspace",
+        "scriptlevel",
+        "separator",
+        "stretchy",
+        "symmetric",
+        "voffset",
+        "width",
+    ]
 )
-# The CSP forbids inline styles: what matters of them becomes a class, colours and the rest are dropped.
+# The CSP forbids inline styles: what matters becomes a class, colours and the rest are dropped.
 _CLASS_OF_STYLE = (
     (re.compile(r"text-align: ?left"), "m-left"),
     (re.compile(r"text-align: ?right"), "m-right"),
@@ -70,7 +123,7 @@ class Formulas:
 
 
 @lru_cache(maxsize=1024)
-def convert(tex: str, display: bool) -> str:  # noqa: FBT001 -- the key of a cache
+def convert(tex: str, display: bool) -> str:
     """MathML, or "" for what the converter refuses or what leaves the allow-list."""
     if len(tex) > MAX_CHARACTERS:
         return ""

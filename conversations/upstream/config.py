@@ -71,7 +71,7 @@ class Upstream:
     can_continue: bool = False
     # Ask for token counts at the end of a stream; withdrawn when the server objects.
     ask_usage: bool = True
-    # Honour HTTP_PROXY, SSL_CERT_FILE and .netrc of the process's environment.
+    # Honour HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the process's environment.
     trust_env: bool = False
     # PEM file with the authorities to trust; empty: the public ones.
     ca_file: str = ""

@@ -1,26 +1,28 @@
 """Everything that can go wrong between us and an upstream.
 
-    UpstreamError
-    ├── InvalidRequest           invalid_request, nothing was sent; has `param`
-    ├── Busy                     busy, all connections to this upstream are in use
-    ├── Unreachable              unreachable, no connection
-    │   ├── Disconnected         disconnected, a connection that gave no byte of an answer
-    │   └── TLSFailed            tls
-    ├── Redirected               redirected, never followed
-    ├── Refused                  refused, an error status or an error object; has `status`
-    │   ├── BadRequest           bad_request
-    │   │   └── ContextTooLong   context_too_long
-    │   ├── BadKey               bad_key
-    │   ├── ModelNotFound        model_not_found
-    │   ├── RateLimited          rate_limited
-    │   │   └── NoQuota          no_quota
-    │   └── ServerFailed         upstream_error
-    ├── Unreadable               unreadable, an answer in no form that we know
-    ├── TooLarge                 too_large, a limit reached before any text came
-    ├── NoFirstToken             timeout_first_token
-    └── Interrupted              interrupted, the answer broke off
-        └── Stalled              timeout_idle
+UpstreamError
+├── InvalidRequest           invalid_request, nothing was sent; has `param`
+├── Busy                     busy, all connections to this upstream are in use
+├── Unreachable              unreachable, no connection
+│   ├── Disconnected         disconnected, a connection that gave no byte of an answer
+│   └── TLSFailed            tls
+├── Redirected               redirected, never followed
+├── Refused                  refused, an error status or an error object; has `status`
+│   ├── BadRequest           bad_request
+│   │   └── ContextTooLong   context_too_long
+│   ├── BadKey               bad_key
+│   ├── ModelNotFound        model_not_found
+│   ├── RateLimited          rate_limited
+│   │   └── NoQuota          no_quota
+│   └── ServerFailed         upstream_error
+├── Unreadable               unreadable, an answer in no form that we know
+├── TooLarge                 too_large, a limit reached before any text came
+├── NoFirstToken             timeout_first_token
+└── Interrupted              interrupted, the answer broke off
+    └── Stalled              timeout_idle
 """
+
+# ruff: noqa: N818 - each name says what happened; the root alone says that it is an error
 
 import re
 from collections.abc import Iterable

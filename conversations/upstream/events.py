@@ -74,9 +74,7 @@ class Warned:
     detail: str = ""
 
 
-Event = (
-    Started | TextDelta | ReasoningDelta | UsageReported | Retrying | Finished | Warned
-)
+Event = Started | TextDelta | ReasoningDelta | UsageReported | Retrying | Finished | Warned
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,9 @@ class SSEDecoder:
         blank line, so the caller decides whether it makes sense.
         """
         events: list[ServerSentEvent] = []
-        self._take(bytes(self._line), events)
-        self._line.clear()
+        if self._line:
+            self._take(bytes(self._line), events)
+            self._line.clear()
         if self._data:
             self._dispatch(events, complete=False)
         return events

@@ -1,0 +1,167 @@
+"""HTTP/1.1 for many slow streams on one event loop: aiohttp beneath httpx's interface.
+
+httpx's own transport parses each chunk of a body in Python and wakes its reader once a chunk.
+This one parses in C and reads from the socket only while somebody waits, so that what arrived
+since the last pull comes in one piece, and a reader that is slow holds the server back instead
+of filling our memory. On uvloop, 50 streams of 50 tokens a second pulled 25 times a second cost
+38 µs of CPU a token; with aiohttp reading on between the pulls 43; with httpx's own transport
+72, and two pulls for what is one here.
+"""
+
+import asyncio
+import errno
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    import aiohttp
+
+READ_BUFFER_BYTES = 64 * 1024
+# aiohttp wants larger bodies in pieces, since it would copy them in one go.
+BODY_PIECE_BYTES = 512 * 1024
+
+
+class NoResponse(httpx.RemoteProtocolError):
+    """The connection ended before a byte of an answer came: typically it had gone stale."""
+
+
+class PacedTransport(httpx.AsyncBaseTransport):
+    """An httpx transport for one server; its session belongs to the loop that first uses it.
+
+    `connect` timeouts come from httpx's timeout extension; all other timers are the caller's.
+    Raises httpx's exceptions, and NoResponse.
+    """
+
+    def __init__(
+        self, *, connections: int, keepalive: float, ca_file: str, trust_env: bool
+    ) -> None:
+        # 0.2 s and 10 MB that a process without an upstream need not spend, and that the first
+        # answer should not wait for.
+        import aiohttp
+
+        self._connections = connections
+        self._keepalive = keepalive
+        self._ca_file = ca_file
+        self._trust_env = trust_env
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        import aiohttp
+
+        if self._session is None:
+            self._session = self._open_session(request.url.scheme)
+        body = request.content
+        with _as_httpx():
+            response = await self._session.request(
+                request.method,
+                str(request.url),
+                headers=request.headers.multi_items(),
+                data=_pieces(body) if len(body) > BODY_PIECE_BYTES else body or None,
+                allow_redirects=False,
+                proxy=self._proxy(request.url),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=request.extensions["timeout"]["connect"]
+                ),
+            )
+        return httpx.Response(
+            response.status,
+            headers=list(response.raw_headers),
+            stream=PacedStream(response),
+            request=request,
+        )
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _open_session(self, scheme: str) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        connector = aiohttp.TCPConnector(
+            limit=self._connections,
+            keepalive_timeout=self._keepalive,
+            ssl=self._ssl_context() if scheme == "https" else False,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER_BYTES,
+        )
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        if self._ca_file:
+            return ssl.create_default_context(cafile=self._ca_file)
+        return httpx.create_ssl_context(trust_env=self._trust_env)
+
+    def _proxy(self, url: httpx.URL) -> str | None:
+        # aiohttp's own `trust_env` would read .netrc too, and send what it finds there.
+        if not self._trust_env or urllib.request.proxy_bypass(url.host):
+            return None
+        return urllib.request.getproxies().get(url.scheme)
+
+
+class PacedStream(httpx.AsyncByteStream):
+    """A body that is read from the socket only while its reader waits."""
+
+    def __init__(self, response: "aiohttp.ClientResponse") -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        while True:
+            if (socket := self._socket()) is not None:
+                socket.resume_reading()
+            if (error := content.exception()) is not None:
+                # aiohttp reports a broken connection before what arrived ahead of the break.
+                content.set_exception(None)  # type: ignore[arg-type]
+                data = content.read_nowait()
+                content.set_exception(error)
+                if data:
+                    yield data
+            with _as_httpx():
+                data = await content.readany()
+            if not data:
+                return
+            if (socket := self._socket()) is not None:
+                socket.pause_reading()
+            yield data
+
+    async def aclose(self) -> None:
+        # A connection whose body was read to the end is back in the pool by now.
+        self._response.close()
+
+    def _socket(self) -> asyncio.ReadTransport | None:
+        connection = self._response.connection
+        socket = None if connection is None else connection.transport
+        return None if socket is None or socket.is_closing() else socket
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), BODY_PIECE_BYTES):
+        yield body[start : start + BODY_PIECE_BYTES]
+
+
+@contextmanager
+def _as_httpx() -> Iterator[None]:
+    import aiohttp
+
+    try:
+        yield
+    except aiohttp.ServerTimeoutError as error:
+        raise httpx.ConnectTimeout(str(error)) from error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx.ConnectError(str(error)) from error
+    except aiohttp.ServerDisconnectedError as error:
+        if isinstance(error.message, str):
+            raise NoResponse(str(error)) from error
+        raise httpx.RemoteProtocolError("The server disconnected within its headers.") from error
+    except (aiohttp.ClientError, OSError) as error:
+        if getattr(error, "errno", None) in {errno.ECONNRESET, errno.EPIPE}:
+            raise NoResponse(str(error)) from error
+        raise httpx.RemoteProtocolError(str(error)) from error

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 from conversations.markdown import Patch
 
-VOID = {"br", "hr", "input", "mspace", "none", "mprescripts", "wbr", "img"}
+VOID = {"br", "hr"}
 
 
 class Element:

@@ -16,7 +16,7 @@ from conversations.markdown.guards import MAX_CHARACTERS
 from conversations.markdown.live import LiveMarkdown
 from conversations.markdown.mathml import MATH_CLASSES
 from conversations.markdown.spine import Patch
-from conversations.markdown.whole import RENDERER_VERSION, render
+from conversations.markdown.whole import RENDERER_VERSION, render, trusted
 
 __all__ = [
     "HIGHLIGHT_CLASSES",
@@ -26,4 +26,5 @@ __all__ = [
     "LiveMarkdown",
     "Patch",
     "render",
+    "trusted",
 ]

@@ -5,7 +5,8 @@ out of it, but the opening lines of the containers that are still open (list, qu
 stay, with one closed item as a witness. Taking out is accepted only if it takes one run out of the
 HTML and changes nothing else. The HTML up to that point, the head, must come out the same ever
 after; if it does not (a list that turns loose re-wraps its items, a paragraph becomes a heading),
-the open block is rendered from its start once more. So nothing here knows Markdown's block rules by heart.
+the open block is rendered from its start once more. So nothing here knows
+Markdown's block rules by heart.
 
 Texts that nothing can be taken out of are redrawn less often as they grow: the characters rendered
 and the bytes sent stay within a constant times the text's.

@@ -13,67 +13,14 @@ MAX_FORMULAS = 1_000  # in one text; the rest is shown as TeX
 _converter = LatexToMathML(fancy_error=False, max_expansions=200)
 
 _ELEMENTS = frozenset(
-    [
-        "math",
-        "menclose",
-        "merror",
-        "mfrac",
-        "mi",
-        "mmultiscripts",
-        "mn",
-        "mo",
-        "mover",
-        "mpadded",
-        "mphantom",
-        "mprescripts",
-        "mroot",
-        "mrow",
-        "ms",
-        "mspace",
-        "msqrt",
-        "mstyle",
-        "msub",
-        "msubsup",
-        "msup",
-        "mtable",
-        "mtd",
-        "mtext",
-        "mtr",
-        "munder",
-        "munderover",
-        "none",
-        "semantics",
-    ]
+    """math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot
+    mrow ms mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none
+    semantics""".split()  # noqa: SIM905 -- a list of words
 )
 _ATTRIBUTES = frozenset(
-    [
-        "accent",
-        "accentunder",
-        "columnalign",
-        "columnspan",
-        "depth",
-        "dir",
-        "display",
-        "displaystyle",
-        "fence",
-        "form",
-        "height",
-        "largeop",
-        "linethickness",
-        "lspace",
-        "mathvariant",
-        "maxsize",
-        "minsize",
-        "movablelimits",
-        "rowspan",
-        "rspace",
-        "scriptlevel",
-        "separator",
-        "stretchy",
-        "symmetric",
-        "voffset",
-        "width",
-    ]
+    """accent accentunder columnalign columnspan depth dir display displaystyle fence form height
+    largeop linethickness lspace mathvariant maxsize minsize movablelimits rowspan rspace
+    scriptlevel separator stretchy symmetric voffset width""".split()  # noqa: SIM905 -- a list of words
 )
 # The CSP forbids inline styles: what matters becomes a class, colours and the rest are dropped.
 _CLASS_OF_STYLE = (

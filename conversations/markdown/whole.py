@@ -23,9 +23,12 @@ _LINK = re.compile(r'<a href="([^"]*)"(?: title="([^"]*)")?>(.*?)</a>', re.DOTAL
 _IMAGE = re.compile(r'<img src="([^"]*)" alt="([^"]*)"(?: title="[^"]*")? />')
 _TAG = re.compile(r"<[^>]*>")
 _FOOTNOTE = re.compile(
-    r'<sup class="footnote-ref"><a [^>]*>(\d+)</a></sup>| ?<a [^>]* class="footnote-backref"[^>]*>.*?</a>'
+    r'<sup class="footnote-ref"><a [^>]*>(\d+)</a></sup>|'
+    r' ?<a [^>]* class="footnote-backref"[^>]*>.*?</a>'
 )
 _WEB = re.compile(r"https?://([^/?#\\]+)", re.IGNORECASE)
+
+_HOST = re.compile(r"[a-z0-9._-]+(?::\d{1,5})?|\[[0-9a-f:.]+\](?::\d{1,5})?")
 
 
 def _options() -> tuple[comrak.ExtensionOptions, comrak.ParseOptions, comrak.RenderOptions]:
@@ -47,37 +50,8 @@ _EXTENSIONS, _PARSING, _OUTPUT = _options()
 
 _cleaner = nh3.Cleaner(
     tags=set(
-        [
-            "a",
-            "blockquote",
-            "br",
-            "code",
-            "del",
-            "div",
-            "em",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "hr",
-            "li",
-            "ol",
-            "p",
-            "pre",
-            "section",
-            "span",
-            "strong",
-            "sup",
-            "table",
-            "tbody",
-            "td",
-            "th",
-            "thead",
-            "tr",
-            "ul",
-        ]
+        """a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre section span strong sup
+    table tbody td th thead tr ul""".split()  # noqa: SIM905 -- a list of words
     ),
     # Nothing is dropped with its content: what is not allowed loses its tag and keeps its words.
     clean_content_tags=set(),
@@ -113,6 +87,11 @@ def render(text: str) -> SafeString:
         return mark_safe(plain(text))  # noqa: S308 -- escaped
     sanitised = pipeline(text)
     return mark_safe(plain(text) if sanitised is None else sanitised)  # noqa: S308
+
+
+def trusted(kept: str, version: int | None) -> SafeString:
+    """HTML that `render()` wrote and the database kept; "" if another version of it did."""
+    return mark_safe(kept if version == RENDERER_VERSION else "")  # noqa: S308 -- our own output
 
 
 def normalise(text: str) -> str:
@@ -177,7 +156,8 @@ def _link(match: re.Match[str]) -> str:
     if host is None:
         return inner
     shown = html.unescape(_TAG.sub("", inner)).strip().removesuffix("/")
-    says_it = shown in {host, html.unescape(href).removesuffix("/")}
+    # A name before an @ reads like the host and is not.
+    says_it = shown in {host, html.unescape(href).removesuffix("/")} and "@" not in shown
     attributes = f' title="{title}"' if title else ""
     if host and not says_it:
         attributes += f' data-host="{html.escape(host)}"'
@@ -202,9 +182,9 @@ def _host(href: str) -> str | None:
     if not match:
         return None
     host = unquote(match[1].rpartition("@")[2]).lower()
-    if host.isascii():
-        return host
-    try:
-        return host.encode("idna").decode()
-    except UnicodeError:
-        return host
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            return None
+    return host if _HOST.fullmatch(host) else None

@@ -27,7 +27,7 @@ WORK_FACTOR = 64  # characters rendered per character of text, at most, beyond t
 WORK_FLOOR = 32_768
 BYTES_FACTOR = 2.4  # bytes sent per byte of HTML
 BYTES_FLOOR = 16_384
-FIRST_EXCISION = 768  # characters of source
+FIRST_EXCISION = 384  # characters of source
 REFERENCE_REACH = 1_000  # characters back from the end where a definition may still be growing
 
 # A line of these alone may yet become a rule, a heading's underline, a list item, a fence or a

@@ -36,6 +36,7 @@ _CLASS_OF_STYLE = (
 MATH_CLASSES = frozenset(name for _, name in _CLASS_OF_STYLE)
 
 _FORMULA = re.compile(r'<span data-math-style="(inline|display)">(.*?)</span>', re.DOTALL)
+_MARKER = re.compile(r"m([0-9a-f]{24})x(\d+);")
 _TOKEN = re.compile(r"<(/?)([a-z]+)((?: [a-z-]+=\"[^\"<>]*\")*) ?(/?)>|[^<>]+")
 _ATTRIBUTE = re.compile(r' ([a-z-]+)="([^"]*)"')
 
@@ -50,13 +51,16 @@ class Formulas:
     def take_out(self, markup: str) -> str:
         if "<span data-math-style=" not in markup:
             return markup
-        self._token = f"m{secrets.token_hex(12)}x"
+        self._token = secrets.token_hex(12)
         return _FORMULA.sub(self._marker, markup)
 
     def put_in(self, markup: str) -> str:
         if not self._found:
             return markup
-        return re.sub(self._token + r"(\d+);", lambda match: self._found[int(match[1])], markup)
+        return _MARKER.sub(self._formula, markup)
+
+    def _formula(self, match: re.Match[str]) -> str:
+        return self._found[int(match[2])] if match[1] == self._token else match[0]
 
     def _marker(self, match: re.Match[str]) -> str:
         escaped = match[2]
@@ -66,7 +70,7 @@ class Formulas:
         if not mathml:
             return f"<code>{escaped}</code>"
         self._found.append(mathml)
-        return f"{self._token}{len(self._found) - 1};"
+        return f"m{self._token}x{len(self._found) - 1};"
 
 
 @lru_cache(maxsize=1024)

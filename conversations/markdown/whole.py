@@ -31,7 +31,7 @@ _WEB = re.compile(r"https?://([^/?#\\]+)", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9._-]+(?::\d{1,5})?|\[[0-9a-f:.]+\](?::\d{1,5})?")
 
 
-def _options() -> tuple[comrak.ExtensionOptions, comrak.ParseOptions, comrak.RenderOptions]:
+def _extensions() -> comrak.ExtensionOptions:
     extensions = comrak.ExtensionOptions()
     extensions.autolink = True
     extensions.table = True
@@ -40,13 +40,21 @@ def _options() -> tuple[comrak.ExtensionOptions, comrak.ParseOptions, comrak.Ren
     extensions.footnotes = True
     extensions.math_dollars = True
     extensions.math_latex = True
+    return extensions
+
+
+def _output(*, with_positions: bool) -> comrak.RenderOptions:
     output = comrak.RenderOptions()
     output.escape = True
     output.compact_html = True
-    return extensions, comrak.ParseOptions(), output
+    output.sourcepos = with_positions
+    return output
 
 
-_EXTENSIONS, _PARSING, _OUTPUT = _options()
+_EXTENSIONS = _extensions()
+_PARSING = comrak.ParseOptions()
+_OUTPUT = _output(with_positions=False)
+_OUTPUT_WITH_POSITIONS = _output(with_positions=True)
 
 _cleaner = nh3.Cleaner(
     tags=set(
@@ -108,8 +116,8 @@ def plain(text: str) -> str:
 
 def to_markup(text: str, *, with_positions: bool = False) -> str:
     """The Markdown library's own output: all text escaped, not yet sanitised."""
-    _OUTPUT.sourcepos = with_positions
-    return comrak.render_markdown(text, _EXTENSIONS, _PARSING, _OUTPUT)
+    output = _OUTPUT_WITH_POSITIONS if with_positions else _OUTPUT
+    return comrak.render_markdown(text, _EXTENSIONS, _PARSING, output)
 
 
 def pipeline(text: str, *, last_code_is_open: bool = False) -> str | None:

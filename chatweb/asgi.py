@@ -12,11 +12,11 @@ pages = get_asgi_application()
 from conversations.origins import SameOrigin  # noqa: E402
 from conversations.routing import websocket_urlpatterns  # noqa: E402
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402  isort: skip
+from channels.sessions import CookieMiddleware  # noqa: E402  isort: skip
 
 application = ProtocolTypeRouter(
     {
         "http": pages,
-        "websocket": SameOrigin(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": SameOrigin(CookieMiddleware(URLRouter(websocket_urlpatterns))),
     }
 )

@@ -245,6 +245,10 @@ UPSTREAM_RETRIES = env.integer(
 UPSTREAM_RETRY_BUDGET = env.seconds(
     "UPSTREAM_RETRY_BUDGET", 30, low=0, high=600, why="nobody watches a countdown for longer"
 )
+UPSTREAM_KEEPALIVE = env.seconds(
+    "UPSTREAM_KEEPALIVE", 4, low=0, high=600, why="below the 5 s after which servers hang up"
+)
+UPSTREAM_CA_FILE = env.text("UPSTREAM_CA_FILE", why="PEM file of a private authority to trust")
 LOCAL_MODEL = env.text(
     "LOCAL_MODEL", "auto", why="`auto`: when no upstream is set; `off`; or a path to a GGUF file"
 )
@@ -307,6 +311,9 @@ RELAY_FRAMES_PER_SECOND = env.integer(
 )
 RELAY_FRAMES_PER_SECOND_LOADED = env.integer(
     "RELAY_FRAMES_PER_SECOND_LOADED", 8, low=1, high=60, why="the pace under load, before queues"
+)
+RELAY_FRAMES_PER_PROCESS = env.integer(
+    "RELAY_FRAMES_PER_PROCESS", 500, low=1, high=100_000, why="shared by all answers on their way"
 )
 RELAY_KEEP_SECONDS = env.seconds(
     "RELAY_KEEP_SECONDS", 0.8, low=0.05, high=10, why="at most a second of text dies with us"

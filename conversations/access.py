@@ -5,9 +5,11 @@ What a person may not see does not exist for them, so nothing here ever answers 
 
 from typing import Literal
 
+from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import models
-from django.http import Http404
+from django.http import Http404, HttpRequest
 
 from conversations.models import Conversation, Generation, Message, Participant, Role, User
 
@@ -81,6 +83,16 @@ def reviewed_conversation(user: User | AnonymousUser, public_id: str) -> Convers
     if row is None:
         raise Http404
     return row
+
+
+def person_of_session(session_key: str | None) -> User | None:
+    """Who is signed in with this session now: the same rules as for a page, read afresh."""
+    if not session_key:
+        return None
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    user = get_user(request)
+    return user if isinstance(user, User) and user.is_active else None
 
 
 def _participants(user: User | AnonymousUser, to: Right) -> "models.QuerySet[Participant]":

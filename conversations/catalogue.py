@@ -47,10 +47,11 @@ def _upstream(name: str, base_url: str, api_key: str, *, can_continue: bool) -> 
         can_continue=can_continue,
         finish_reason_required=settings.UPSTREAM_SENDS_FINISH_REASON,
         trust_env=settings.UPSTREAM_TRUST_ENV,
+        ca_file=settings.UPSTREAM_CA_FILE,
         timeouts=Timeouts(
             connect=settings.UPSTREAM_CONNECT_TIMEOUT,
             first_token=settings.UPSTREAM_FIRST_TOKEN_TIMEOUT,
-            idle=settings.UPSTREAM_IDLE_TIMEOUT,
+            between_tokens=settings.UPSTREAM_IDLE_TIMEOUT,
             total=settings.UPSTREAM_TOTAL_TIMEOUT,
         ),
         limits=Limits(
@@ -58,6 +59,7 @@ def _upstream(name: str, base_url: str, api_key: str, *, can_continue: bool) -> 
             answer_bytes=settings.ANSWER_MAX_BYTES,
             retries=settings.UPSTREAM_RETRIES,
             retry_budget=settings.UPSTREAM_RETRY_BUDGET,
+            keepalive=settings.UPSTREAM_KEEPALIVE,
             connections=settings.GENERATIONS_PER_PROCESS + 16,
         ),
     )

@@ -152,9 +152,9 @@ def mark_first_token(*, generation_id: int, worker: str, upstream_id: str) -> No
     )
 
 
-def keep(*, worker: str, kept: Collection[Kept]) -> set[int]:
-    """Brings the table up to date for all running answers of a worker, in one transaction, and
-    renews its lease. Returns the generations that are not running for it any more."""
+def keep(*, worker: str, kept: Collection[Kept], running: Collection[int]) -> set[int]:
+    """Brings the table up to date for all that is new in a worker's answers, in one transaction,
+    and renews its lease. Returns those of `running` that are not running for it any more."""
     with transaction.atomic():
         until = timezone.now() + timedelta(seconds=settings.RELAY_LEASE_SECONDS)
         Generation.objects.held_by(worker).update(lease_until=until)
@@ -162,10 +162,8 @@ def keep(*, worker: str, kept: Collection[Kept]) -> set[int]:
             _held_message(worker, one.generation_id, one.message_id).update(
                 text=one.text, reasoning=one.reasoning
             )
-        running = Generation.objects.filter(
-            pk__in=[one.generation_id for one in kept], worker=worker, state=State.RUNNING
-        )
-        return {one.generation_id for one in kept} - set(running.values_list("pk", flat=True))
+        still = Generation.objects.filter(pk__in=running, worker=worker, state=State.RUNNING)
+        return set(running) - set(still.values_list("pk", flat=True))
 
 
 def postpone(*, generation: Generation, worker: str, until: datetime, reason: str) -> bool:
@@ -242,6 +240,26 @@ def give_up_abandoned(*, dead_workers: Collection[str] = ()) -> int:
                 audit.record(None, "answer.interrupted", generation.conversation)
                 _tell_settled(generation)
     return settled
+
+
+def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
+    """Who waits, with the place in line: 1 is next; 0 for those that wait for a moment in time."""
+    rows = (
+        Choice.objects.filter(generation__state=State.QUEUED, index=0)
+        .select_related("message", "generation__conversation")
+        .order_by("generation")[:most]
+    )
+    places = []
+    line = 0
+    now = timezone.now()
+    for choice in rows:
+        until = choice.generation.not_before
+        if until is None or until <= now:
+            line += 1
+            places.append((choice, line))
+        else:
+            places.append((choice, 0))
+    return places
 
 
 def unsettled_workers() -> set[str]:

@@ -9,7 +9,8 @@ them directly: no queue in between, no thread hop, and each is encoded once for 
     hub.deliver(…)    from the event loop; returns when every local socket has been handed it
 """
 
-from conversations.events.hub import Hub, Mailbox, hub, on_commit, tell
+from conversations.events.hub import Connection, Hub, Mailbox, hub, on_commit, tell
+from conversations.events.pulse import Pulse
 from conversations.events.types import (
     RELAY,
     AnswerProgress,
@@ -29,9 +30,12 @@ from conversations.events.types import (
     user_topic,
 )
 
+pulse = Pulse(hub)
+
 __all__ = [
     "RELAY",
     "AnswerProgress",
+    "Connection",
     "ConversationGone",
     "Event",
     "Frame",
@@ -49,6 +53,7 @@ __all__ = [
     "conversation_topic",
     "hub",
     "on_commit",
+    "pulse",
     "tell",
     "user_topic",
 ]

@@ -6,13 +6,23 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
+from typing import Protocol
 
 from django.db import transaction
 
-from conversations.events.types import RELAY, Event, RelayEvent, SocketEvent
+from conversations.events.types import RELAY, Event, RelayEvent, SocketEvent, user_topic
 
 log = logging.getLogger(__name__)
 _serial = count(1)
+
+
+class Connection(Protocol):
+    """The socket behind a mailbox."""
+
+    async def write(self, wire: str) -> None: ...
+    async def hang_up(self, code: int) -> None: ...
+    async def catch_up(self) -> None: ...
+    async def reauthorise(self) -> None: ...
 
 
 class Mailbox:
@@ -20,26 +30,28 @@ class Mailbox:
 
     A page acknowledges how many messages it has received. While more than `frames` messages or
     `size` characters are on their way, it is behind: whatever may be skipped is, and when it has
-    caught up `on_caught_up` asks for keyframes. What may not be skipped is still sent, up to twice
+    caught up the connection asks for keyframes. What may not be skipped is still sent, up to twice
     the limit; after that the mailbox counts as overflowing and its socket is to be closed.
     """
 
     def __init__(
         self,
-        send: Callable[[str], Awaitable[None]],
+        connection: Connection,
         *,
+        user: str,
+        session_hash: str,
         frames: int,
         size: int,
-        on_caught_up: Callable[[], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.topic = f"mailbox:{next(_serial)}"
+        self.connection = connection
+        self.user = user
+        self.session_hash = session_hash
         self.overflowing = False
         self.behind_since: float | None = None
-        self._send = send
         self._frames = frames
         self._size = size
-        self._on_caught_up = on_caught_up
         self._clock = clock
         self._on_their_way: deque[int] = deque()
         self._unacknowledged = 0
@@ -56,7 +68,7 @@ class Mailbox:
                 return
         self._on_their_way.append(len(wire))
         self._unacknowledged += len(wire)
-        await self._send(wire)
+        await self.connection.write(wire)
 
     async def acknowledge(self, received: int) -> None:
         """`received` counts all messages of this socket. One that was never sent is ignored."""
@@ -65,7 +77,7 @@ class Mailbox:
             self._acknowledged += 1
         if self.behind_since is not None and not self._is_full(0.5):
             self.behind_since = None
-            await self._on_caught_up()
+            await self.connection.catch_up()
 
     def behind_for(self) -> float:
         """Seconds, 0 when it keeps up."""
@@ -87,8 +99,20 @@ class Hub:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailboxes: dict[str, set[Mailbox]] = {}
+        self.sockets: set[Mailbox] = set()
         self._relay: RelayListener | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def open(self, mailbox: Mailbox) -> None:
+        """A socket opened: it hears what concerns its person, and what is for it alone."""
+        self.sockets.add(mailbox)
+        self.join(mailbox.topic, mailbox)
+        self.join(user_topic(mailbox.user), mailbox)
+
+    def shut(self, mailbox: Mailbox) -> None:
+        self.sockets.discard(mailbox)
+        for topic in [topic for topic, all_ in self._mailboxes.items() if mailbox in all_]:
+            self.leave(topic, mailbox)
 
     def join(self, topic: str, mailbox: Mailbox) -> None:
         self._loop = asyncio.get_running_loop()

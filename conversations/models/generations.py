@@ -128,7 +128,7 @@ class Generation(models.Model):
         indexes = [
             # The relay looks every second for what is queued, running, or stopped but not settled.
             models.Index(
-                "state", "pk", condition=models.Q(settled_at=None), name="generation_unsettled"
+                "state", "id", condition=models.Q(settled_at=None), name="generation_unsettled"
             ),
         ]
 

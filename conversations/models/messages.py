@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -49,8 +50,37 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def for_thread(self) -> Self:
         """With all that the thread shows of a message."""
-        return self.select_related("author").prefetch_related(
-            "choices__generation__requested_by", "choices__generation__stopped_by"
+        return (
+            self.select_related("author", "parent")
+            .prefetch_related("choices__generation__stopped_by")
+            .with_alternatives()
+        )
+
+    def with_alternatives(self) -> Self:
+        """Adds `alternatives` (how many answers the question has), `alternative_number` (from 1),
+        and the public ids of its neighbours, null at the ends."""
+        siblings = (
+            Message.objects.filter(
+                parent=models.OuterRef("parent"), role=Author.ASSISTANT, deleted_at=None
+            )
+            .order_by()
+            .values("parent")
+        )
+        before = models.Q(pk__lt=models.OuterRef("pk"))
+        after = models.Q(pk__gt=models.OuterRef("pk"))
+        return self.annotate(
+            alternatives=models.Subquery(siblings.annotate(n=models.Count("pk")).values("n")),
+            alternative_number=Coalesce(
+                models.Subquery(siblings.filter(before).annotate(n=models.Count("pk")).values("n")),
+                0,
+            )
+            + 1,
+            previous_alternative=models.Subquery(
+                siblings.filter(before).order_by("-pk").values("public_id")[:1]
+            ),
+            next_alternative=models.Subquery(
+                siblings.filter(after).order_by("pk").values("public_id")[:1]
+            ),
         )
 
 

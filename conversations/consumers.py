@@ -1,0 +1,159 @@
+"""The page's socket: authorise, join, catch up, pass on. It changes no rows.
+
+Codes with which we close, beside the standard's:
+
+    4401  not signed in (any more)         4403  no access (any more) to the conversation
+    4408  too far behind for too long      4429  more sockets than one person may have
+    4400  sent what no page of ours sends
+"""
+
+import hashlib
+from typing import Any
+
+import orjson
+from asgiref.typing import WebSocketDisconnectEvent, WebSocketReceiveEvent
+from channels.consumer import AsyncConsumer
+from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
+from django.conf import settings
+from django.http import Http404
+
+from conversations import access, events
+from conversations.models import User
+
+
+class PageConsumer(AsyncConsumer):
+    """One socket a page: the person's own events, and at most one conversation's."""
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Channels' own closes stale database connections before each message, which costs a
+        thread hop; here that happens around each piece of work with the database alone."""
+        match message["type"]:
+            case "websocket.connect":
+                await self._connect()
+            case "websocket.receive":
+                await self._receive(message)  # type: ignore[arg-type]
+            case "websocket.disconnect":
+                self._disconnect(message)  # type: ignore[arg-type]
+                raise StopConsumer
+
+    # --- What the page does ---
+
+    async def _connect(self) -> None:
+        self._conversation = ""
+        self._mailbox: events.Mailbox | None = None
+        self._closed = False
+        self._session_key: str = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME, "")
+        user = await self._person()
+        # Accepting first: a browser tells its page nothing of a refused handshake.
+        await self.send({"type": "websocket.accept"})
+        if user is None:
+            await self.hang_up(4401)
+            return
+        if len(events.hub.mailboxes(events.user_topic(user.public_id))) >= settings.SOCKETS_PER_USER:
+            await self.hang_up(4429)
+            return
+        self._mailbox = events.Mailbox(
+            self,
+            user=user.public_id,
+            session_hash=hashlib.sha256(self._session_key.encode()).hexdigest(),
+            frames=settings.MAILBOX_FRAMES,
+            size=settings.MAILBOX_BYTES,
+        )
+        events.hub.open(self._mailbox)
+        await events.pulse.ensure()
+        if await self._person() is None:
+            await self.hang_up(4401)
+
+    async def _receive(self, message: WebSocketReceiveEvent) -> None:
+        if self._mailbox is None or self._closed:
+            return
+        match _parsed(message.get("text")):
+            case {"t": "ack", "n": int(received)}:
+                await self._mailbox.acknowledge(received)
+            case {"t": "keys"}:
+                await self.catch_up()
+            case {"t": "watch", "c": str(public_id)}:
+                await self._watch(public_id)
+            case _:
+                await self.hang_up(4400)
+
+    def _disconnect(self, _message: WebSocketDisconnectEvent) -> None:
+        self._closed = True
+        if self._mailbox is not None:
+            events.hub.shut(self._mailbox)
+
+    # --- What the mailbox asks ---
+
+    async def write(self, wire: str) -> None:
+        if not self._closed:
+            await self.send({"type": "websocket.send", "text": wire})
+
+    async def hang_up(self, code: int) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._mailbox is not None:
+            events.hub.shut(self._mailbox)
+        await self.send({"type": "websocket.close", "code": code})
+
+    async def catch_up(self) -> None:
+        """Whatever is being written in the watched conversation, whole."""
+        if self._mailbox is not None and self._conversation:
+            wanted = events.KeyframesWanted(self._conversation, self._mailbox.topic)
+            await events.hub.deliver(wanted)
+
+    async def reauthorise(self) -> None:
+        if self._conversation and await self._revision(self._conversation) is None:
+            await self.hang_up(4403)
+
+    # --- Watching ---
+
+    async def _watch(self, public_id: str) -> None:
+        """Joins first and reads second, so that nothing falls between the two."""
+        assert self._mailbox is not None
+        if self._conversation:
+            events.hub.leave(events.conversation_topic(self._conversation), self._mailbox)
+            self._conversation = ""
+        if not public_id:
+            return
+        if await self._revision(public_id) is None:
+            await self.hang_up(4403)
+            return
+        self._conversation = public_id
+        events.hub.join(events.conversation_topic(public_id), self._mailbox)
+        revision = await self._revision(public_id)
+        if revision is None:
+            await self.hang_up(4403)
+            return
+        watching = {"t": "watching", "c": public_id, "rev": revision}
+        await self._mailbox.put(orjson.dumps(watching).decode(), skippable=False)
+        await self.catch_up()
+
+    async def _person(self) -> User | None:
+        return await _read(access.person_of_session, self._session_key)
+
+    async def _revision(self, public_id: str) -> int | None:
+        """None where the person has no access; rights are read afresh each time."""
+
+        def read() -> int | None:
+            user = access.person_of_session(self._session_key)
+            if user is None:
+                return None
+            try:
+                return access.conversation(user, public_id, to="read").revision
+            except Http404:
+                return None
+
+        return await _read(read)
+
+
+async def _read(query: Any, *arguments: object) -> Any:
+    return await database_sync_to_async(query, thread_sensitive=False)(*arguments)
+
+
+def _parsed(text: str | None) -> object:
+    try:
+        return orjson.loads(text or "")
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,103 @@
+"""What each process with sockets does all the time: ticks, rights, and viewers who fell behind."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Max
+
+from conversations.events.hub import Hub
+from conversations.events.types import Tick, conversation_topic
+from conversations.models import Conversation, RightsChange
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+TOPIC = conversation_topic("")
+
+
+class Pulse:
+    """Beats while there are sockets. One query a beat for all of them, whatever their number."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._task: asyncio.Task[None] | None = None
+        self._seen_rights = 0
+
+    async def ensure(self) -> None:
+        """Called when a socket has been opened in the hub and before its rights are read: a change
+        of rights is then either seen by that reading or told by a beat."""
+        if self._task is None or self._task.done() or self._task.get_loop() is not _loop():
+            self._ready = asyncio.Event()
+            self._task = asyncio.ensure_future(self._beat(self._ready))
+        await self._ready.wait()
+
+    async def _beat(self, ready: asyncio.Event) -> None:
+        try:
+            self._seen_rights = await _read(_latest)
+        finally:
+            ready.set()
+        next_tick = time.monotonic()
+        while self._hub.sockets:
+            try:
+                for number, user, conversation, session in await _read(_changes, self._seen_rights):
+                    self._seen_rights = number
+                    await self._apply(user, conversation, session)
+                if time.monotonic() >= next_tick:
+                    next_tick = time.monotonic() + settings.TICK_SECONDS
+                    await self._tick()
+            except DatabaseError:
+                # Pages notice the silence by themselves; rights are looked up again next time.
+                log.exception("a beat failed; trying again")
+            for mailbox in tuple(self._hub.sockets):
+                if mailbox.overflowing or mailbox.behind_for() > settings.MAILBOX_PATIENCE:
+                    await mailbox.connection.hang_up(4408)
+            await asyncio.sleep(min(settings.RIGHTS_CHECK_SECONDS, settings.TICK_SECONDS))
+
+    async def _apply(self, user: str, conversation: str | None, session_hash: str) -> None:
+        for mailbox in tuple(self._hub.sockets):
+            if mailbox.user != user:
+                continue
+            if conversation is not None:
+                if mailbox in self._hub.mailboxes(conversation_topic(conversation)):
+                    await mailbox.connection.reauthorise()
+            elif not session_hash or session_hash == mailbox.session_hash:
+                # The page comes back by itself and is let in if its session is still good.
+                await mailbox.connection.hang_up(4401)
+
+    async def _tick(self) -> None:
+        topics = self._hub.topics(TOPIC)
+        ids = [topic.removeprefix(TOPIC) for topic in topics]
+        if not ids:
+            return
+        for public_id, revision in await _read(_revisions, ids):
+            await self._hub.deliver(Tick(public_id, revision=revision))
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+async def _read(query: Callable[..., T], *arguments: object) -> T:
+    return await database_sync_to_async(query, thread_sensitive=False)(*arguments)
+
+
+def _latest() -> int:
+    return RightsChange.objects.aggregate(latest=Max("pk"))["latest"] or 0
+
+
+def _changes(after: int) -> list[tuple[int, str, str | None, str]]:
+    rows = RightsChange.objects.filter(pk__gt=after).order_by("pk")
+    return list(
+        rows.values_list("pk", "user__public_id", "conversation__public_id", "session_hash")
+    )
+
+
+def _revisions(ids: list[str]) -> list[tuple[str, int]]:
+    return list(
+        Conversation.objects.filter(public_id__in=ids).values_list("public_id", "revision")
+    )

@@ -1,0 +1,119 @@
+"""What people type into the thread, checked: the only place that says what is wrong with it."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from conversations import catalogue
+from conversations.models import Conversation
+from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest
+
+
+class Text(forms.CharField):
+    """Text kept as typed: browsers send CRLF for line ends, we keep LF; NUL is not text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strip=False, widget=forms.Textarea, **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        return super().to_python((value or "").replace("\r\n", "\n"))
+
+
+class MessageForm(forms.Form):
+    text = Text(error_messages={"required": _("Write something first.")})
+    request_id = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, initial={"request_id": uuid4()}, **kwargs)
+        limit = settings.MESSAGE_MAX_CHARS
+        field = self.fields["text"]
+        field.max_length = limit
+        field.validators.append(forms.fields.validators.MaxLengthValidator(limit))
+
+    def clean_text(self) -> str:
+        text: str = self.cleaned_data["text"]
+        if not text.strip():
+            raise forms.ValidationError(self.fields["text"].error_messages["required"])
+        return text
+
+
+class TitleForm(forms.Form):
+    title = forms.CharField(
+        max_length=settings.TITLE_MAX_CHARS,
+        error_messages={"required": _("Give the conversation a title.")},
+    )
+
+
+class SettingsForm(forms.Form):
+    """The parameters of the completions API, with its ranges; empty leaves the model's default."""
+
+    model = forms.CharField(max_length=200)
+    system_prompt = Text(required=False)
+    temperature = forms.DecimalField(required=False)
+    top_p = forms.DecimalField(required=False)
+    max_tokens = forms.IntegerField(required=False)
+    stop = Text(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        limit = settings.SYSTEM_PROMPT_MAX_CHARS
+        self.fields["system_prompt"].validators.append(
+            forms.fields.validators.MaxLengthValidator(limit)
+        )
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> "SettingsForm":
+        parameters = dict(conversation.parameters)
+        parameters["stop"] = "\n".join(parameters.get("stop", []))
+        return cls(
+            initial={
+                "model": conversation.model,
+                "system_prompt": conversation.system_prompt,
+                **parameters,
+            }
+        )
+
+    def clean_model(self) -> str:
+        model: str = self.cleaned_data["model"]
+        if catalogue.find(model) is None:
+            raise forms.ValidationError(_("This model is not offered. Choose another one."))
+        return model
+
+    def clean(self) -> dict[str, Any]:
+        """The ranges are the upstream client's, so that there is one truth about them."""
+        data = super().clean() or {}
+        for name in ("temperature", "top_p", "max_tokens", "stop"):
+            if name in self.errors:
+                continue
+            try:
+                _probe(**{name: self.parameter(data, name)})
+            except InvalidRequest as error:
+                self.add_error(name, error.message)
+        return data
+
+    def parameters(self) -> dict[str, Any]:
+        """What differs from the defaults, as JSON values."""
+        named = {
+            name: self.parameter(self.cleaned_data, name)
+            for name in ("temperature", "top_p", "max_tokens", "stop")
+        }
+        return {
+            name: list(value) if name == "stop" else value
+            for name, value in named.items()
+            if value is not None and value != ()
+        }
+
+    @staticmethod
+    def parameter(data: dict[str, Any], name: str) -> Any:
+        value = data.get(name)
+        if name == "stop":
+            return tuple(line for line in (value or "").split("\n") if line)
+        return float(value) if isinstance(value, Decimal) else value
+
+
+def _probe(**parameter: Any) -> ChatRequest:
+    return ChatRequest(model="any", messages=(ChatMessage("user", "any"),), **parameter)

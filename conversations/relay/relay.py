@@ -1,0 +1,318 @@
+"""The relay of one process."""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TypeVar
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connections
+from django.utils import timezone
+
+from conversations import actions, catalogue, events, fragments
+from conversations.models import Choice, Generation
+from conversations.relay.prompt import compose
+from conversations.relay.run import Postponed, Run, invalid
+from conversations.upstream import Client, InvalidRequest, Upstream, UpstreamError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SETTLE_PATIENCE = 60  # tries, half a second apart, while the database is away
+# The relays of this process, so that a number that came round again is told from one of ours.
+_living: set[str] = set()
+
+LEARN_SECONDS = 30.0  # between two tries to ask an upstream for its models
+
+
+class Relay:
+    """Claims and runs generations until it is cancelled; then what runs is kept as interrupted.
+
+    All its work with the database happens in one thread with one connection, so that keeping and
+    settling an answer never overtake each other.
+    """
+
+    def __init__(self) -> None:
+        self.worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="relay-database")
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: dict[Upstream, Client] = {}
+        self._wake = asyncio.Event()
+        self._told_places: dict[str, tuple[int, object]] = {}
+
+    @property
+    def running(self) -> int:
+        return len(self._runs)
+
+    async def run(self) -> None:
+        _living.add(self.worker)
+        events.hub.listen_as_relay(self._heed)
+        loops: list[asyncio.Task[None]] = []
+        try:
+            await self._do(self._give_up_the_dead)
+            loops = [
+                asyncio.ensure_future(loop())
+                for loop in (self._claim_loop, self._keep_loop, self._sweep_loop, self._tick_loop)
+            ]
+            if catalogue.asks_the_server():
+                loops.append(asyncio.ensure_future(self._learn_loop()))
+            done, _pending = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for loop in done:
+                loop.result()  # loops have no end of their own: raises what broke it
+        finally:
+            events.hub.listen_as_relay(None)
+            for loop in loops:
+                loop.cancel()
+            await self._end()
+
+    async def _end(self) -> None:
+        for run in self._runs.values():
+            run.interrupt()
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+        for client in self._clients.values():
+            await client.aclose()
+        await self._do(connections.close_all)
+        _living.discard(self.worker)
+        self._database.shutdown(wait=False)
+
+    # --- What it is told ---
+
+    async def _heed(self, event: events.RelayEvent) -> None:
+        match event:
+            case events.WorkQueued():
+                self._wake.set()
+            case events.StopRequested(generation=public_id):
+                if run := self._runs.get(public_id):
+                    run.stop()
+            case events.KeyframesWanted(conversation=public_id, reply_to=topic):
+                for run in tuple(self._runs.values()):
+                    if run.generation.conversation.public_id == public_id:
+                        await events.hub.deliver(run.keyframe(topic))
+
+    # --- Loops ---
+
+    async def _claim_loop(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                await self._claim()
+            except DatabaseError:
+                log.exception("claiming failed; trying again")
+            try:
+                async with asyncio.timeout(settings.RELAY_POLL_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _claim(self) -> None:
+        free = settings.GENERATIONS_PER_PROCESS - self.running
+        if free > 0:
+            for choice in await self._do(self._claimed, free):
+                self._start(choice)
+        await self._tell_places()
+
+    def _claimed(self, most: int) -> list[Choice]:
+        generations = actions.generations.claim(worker=self.worker, most=most)
+        rows = Choice.objects.filter(generation__in=generations, index=0).select_related(
+            "message", "generation__conversation"
+        )
+        return list(rows)
+
+    async def _tell_places(self) -> None:
+        """Who waits in line, or until when, sees it move."""
+        waiting = await self._do(actions.generations.waiting)
+        for choice, place in waiting:
+            generation = choice.generation
+            known = (place, generation.not_before)
+            if self._told_places.get(generation.public_id) == known:
+                continue
+            await events.hub.deliver(_progress(choice, place))
+            self._told_places[generation.public_id] = known
+        self._told_places = {
+            choice.generation.public_id: self._told_places[choice.generation.public_id]
+            for choice, _place in waiting
+        }
+
+    async def _keep_loop(self) -> None:
+        while True:
+            await asyncio.sleep(settings.RELAY_KEEP_SECONDS)
+            if not self._runs:
+                continue
+            dirty = [run for run in self._runs.values() if run.is_dirty]
+            for run in dirty:
+                run.is_dirty = False
+            try:
+                gone = await self._do(
+                    self._keep,
+                    [run.kept() for run in dirty],
+                    [run.generation.pk for run in self._runs.values()],
+                )
+            except DatabaseError:
+                log.exception("keeping answers failed; trying again")
+                for run in dirty:
+                    run.is_dirty = True
+                continue
+            for run in tuple(self._runs.values()):
+                if run.generation.pk in gone:
+                    run.stop()
+
+    def _keep(
+        self, kept: list[actions.generations.Kept], running: list[int]
+    ) -> set[int]:
+        return actions.generations.keep(worker=self.worker, kept=kept, running=running)
+
+    async def _sweep_loop(self) -> None:
+        while True:
+            await asyncio.sleep(settings.RELAY_LEASE_SECONDS / 4)
+            try:
+                await self._do(actions.generations.give_up_abandoned)
+            except DatabaseError:
+                log.exception("sweeping failed; trying again")
+
+    def _give_up_the_dead(self) -> None:
+        dead = {worker for worker in actions.generations.unsettled_workers() if _is_dead(worker)}
+        settled = actions.generations.give_up_abandoned(dead_workers=dead)
+        if settled:
+            log.warning("%d answers were interrupted when the portal ended last time", settled)
+
+    async def _tick_loop(self) -> None:
+        while True:
+            await asyncio.sleep(settings.TICK_SECONDS)
+            for run in tuple(self._runs.values()):
+                await events.hub.deliver(run.tick())
+
+    async def _learn_loop(self) -> None:
+        while True:
+            server = catalogue.upstream()
+            if server is not None:
+                try:
+                    catalogue.learn(await self._client(server).models())
+                except UpstreamError as error:
+                    log.warning("asking %s for its models: %s", server.name, error.code)
+            await asyncio.sleep(LEARN_SECONDS)
+
+    # --- One generation ---
+
+    def _start(self, choice: Choice) -> None:
+        task = asyncio.ensure_future(self._answer(choice))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, choice: Choice) -> None:
+        generation = choice.generation
+        server = catalogue.upstream()
+        if server is None:
+            raise LookupError("a generation was queued for no upstream")
+        try:
+            request = await self._do(compose, generation)
+        except InvalidRequest as error:
+            kept = actions.generations.Kept(
+                generation_id=generation.pk,
+                message_id=choice.message_id,
+                text=choice.message.text,
+                reasoning=choice.message.reasoning,
+            )
+            await self._settle(generation, kept, invalid(error))
+            return
+        run = Run(
+            choice,
+            request,
+            self._client(server),
+            running=lambda: self.running,
+            first_token=self._mark_first_token,
+            may_postpone=generation.attempts < server.limits.retries,
+        )
+        self._runs[generation.public_id] = run
+        try:
+            await events.hub.deliver(_progress(choice))
+            outcome = await run.read()
+            await self._settle(generation, run.kept(), outcome)
+        except Postponed as later:
+            await self._postpone(choice, later)
+        finally:
+            del self._runs[generation.public_id]
+            self._wake.set()
+
+    async def _settle(
+        self,
+        generation: Generation,
+        kept: actions.generations.Kept,
+        outcome: actions.generations.Settlement,
+    ) -> None:
+        def settle() -> bool:
+            return actions.generations.settle(
+                generation=generation, worker=self.worker, kept=kept, outcome=outcome
+            )
+
+        for _try in range(SETTLE_PATIENCE):
+            try:
+                await self._do(settle)
+            except DatabaseError:
+                log.exception("settling generation %s failed", generation.public_id)
+                await asyncio.sleep(0.5)
+            else:
+                return
+
+    async def _postpone(self, choice: Choice, later: Postponed) -> None:
+        until = timezone.now() + timedelta(seconds=later.delay)
+        generation = choice.generation
+        await self._do(
+            lambda: actions.generations.postpone(
+                generation=generation, worker=self.worker, until=until, reason=later.reason
+            )
+        )
+
+    async def _mark_first_token(self, run: Run) -> None:
+        """Written beside the reading: the first words do not wait for the database."""
+
+        def mark() -> None:
+            actions.generations.mark_first_token(
+                generation_id=run.generation.pk, worker=self.worker, upstream_id=run.upstream_id
+            )
+
+        asyncio.get_running_loop().run_in_executor(self._database, mark)
+
+    def _client(self, server: Upstream) -> Client:
+        if server not in self._clients:
+            self._clients[server] = Client(server)
+        return self._clients[server]
+
+    async def _do(self, work: Callable[..., T], *arguments: object) -> T:
+        def fresh() -> T:
+            close_old_connections()
+            return work(*arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(self._database, fresh)
+
+
+def _progress(choice: Choice, place: int = 0) -> events.AnswerProgress:
+    generation = choice.generation
+    return events.AnswerProgress(
+        conversation=generation.conversation.public_id,
+        generation=generation.public_id,
+        message=choice.message.public_id,
+        html=fragments.progress(generation, place=place),
+    )
+
+
+def _is_dead(worker: str) -> bool:
+    """A relay of this machine whose process is gone. Of another machine's nothing is known."""
+    host, pid, _nonce = worker.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    if int(pid) == os.getpid():
+        return worker not in _living
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

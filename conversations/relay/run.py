@@ -1,0 +1,237 @@
+"""One generation being written: from the first byte upstream to its settlement."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from datetime import timedelta
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from conversations import events, fragments
+from conversations.actions.generations import Kept, Settlement
+from conversations.markdown import LiveMarkdown
+from conversations.models import Choice, Generation, State
+from conversations.relay.pace import Pace
+from conversations.upstream import (
+    ChatRequest,
+    Client,
+    Event,
+    Finished,
+    FinishReason,
+    Interrupted,
+    InvalidRequest,
+    ReasoningDelta,
+    Retrying,
+    Started,
+    TextDelta,
+    UpstreamError,
+    UsageReported,
+)
+
+log = logging.getLogger(__name__)
+
+# A wait that people would notice goes back into the queue, where everybody can see it.
+POSTPONED_FROM = 1.0
+
+
+class Postponed(Exception):
+    """The upstream said "later" before the first word."""
+
+    def __init__(self, reason: str, delay: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.delay = delay
+
+
+class Run:
+    """Reads one answer. Its reading is a task of its own, so that stopping it never interrupts
+    the putting away of what was read."""
+
+    def __init__(
+        self,
+        choice: Choice,
+        request: ChatRequest,
+        client: Client,
+        *,
+        running: Callable[[], int],
+        first_token: Callable[["Run"], Awaitable[None]],
+        may_postpone: bool,
+    ) -> None:
+        self.generation: Generation = choice.generation
+        self.choice = choice
+        self.live = LiveMarkdown(choice.message.text[: choice.starts_at])
+        self.seq = 0
+        self.upstream_id = ""
+        self.is_dirty = False
+        self._request = request
+        self._client = client
+        self._running = running
+        self._first_token = first_token
+        self._may_postpone = may_postpone
+        self._reasoning: list[str] = [choice.message.reasoning] if choice.starts_at else []
+        self._new_reasoning: list[str] = []
+        self._has_words = False
+        self._usage: UsageReported | None = None
+        self._finished: Finished | None = None
+        self._pace = Pace()
+        self._reading: asyncio.Task[None] | None = None
+        self._restarting = False
+
+    # --- What others ask of it ---
+
+    def stop(self) -> None:
+        """Ends the upstream request at once."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def interrupt(self) -> None:
+        """The same, because the portal ends."""
+        self._restarting = True
+        self.stop()
+
+    def kept(self) -> Kept:
+        return Kept(
+            generation_id=self.generation.pk,
+            message_id=self.choice.message_id,
+            text=self.live.text,
+            reasoning="".join(self._reasoning),
+        )
+
+    def keyframe(self, topic: str) -> events.Keyframe:
+        return events.Keyframe(
+            topic=topic,
+            generation=self.generation.public_id,
+            message=self.choice.message.public_id,
+            seq=self.seq,
+            html=self.live.html(),
+            reasoning="".join(self._reasoning),
+            progress=fragments.progress(self.generation),
+        )
+
+    def tick(self) -> events.Tick:
+        return events.Tick(
+            self.generation.conversation.public_id,
+            generation=self.generation.public_id,
+            seq=self.seq,
+        )
+
+    # --- Reading ---
+
+    async def read(self) -> Settlement:
+        """Reads to the end, however it comes. Raises Postponed."""
+        self._reading = asyncio.ensure_future(self._read())
+        await asyncio.wait({self._reading})
+        if self._reading.cancelled():
+            return self._ended(State.INTERRUPTED, "restarting", self._why_cancelled())
+        error = self._reading.exception()
+        if error is None:
+            return self._done()
+        if isinstance(error, Postponed):
+            raise error
+        if isinstance(error, Interrupted):
+            return self._ended(State.INTERRUPTED, error.code, error.message, error)
+        if isinstance(error, UpstreamError):
+            return self._ended(State.FAILED, error.code, error.message, error)
+        log.error("generation %s failed", self.generation.public_id, exc_info=error)
+        return self._ended(
+            State.FAILED, "internal", _("Something went wrong in the portal. It has been noted.")
+        )
+
+    async def _read(self) -> None:
+        self._pace.begin()
+        async with aclosing(self._client.stream(self._request)) as batches:
+            async for batch in batches:
+                text = "".join(self._take(batch))
+                await self._show(text)
+                await self._pace.rest(self._running())
+
+    def _take(self, batch: list[Event]) -> list[str]:
+        """Sorts a batch away; the words of the answer in it."""
+        words = []
+        for event in batch:
+            match event:
+                # More choices than one are not asked for; a server that sends them anyway is
+                # heard on the first alone.
+                case TextDelta(index=0, text=text):
+                    words.append(text)
+                case ReasoningDelta(index=0, text=text):
+                    self._new_reasoning.append(text)
+                case Finished(index=0):
+                    self._finished = event
+                case UsageReported():
+                    self._usage = event
+                case Started(upstream_id=upstream_id):
+                    self.upstream_id = upstream_id
+                case Retrying(reason=reason, delay=delay):
+                    if delay >= POSTPONED_FROM and self._may_postpone:
+                        raise Postponed(reason, delay)
+                case _:
+                    pass
+        return words
+
+    async def _show(self, text: str) -> None:
+        reasoning = "".join(self._new_reasoning)
+        if not (text or reasoning):
+            return
+        self._new_reasoning.clear()
+        self._reasoning.append(reasoning)
+        self.is_dirty = True
+        patch = self.live.feed(text) if text else None
+        if patch is not None or reasoning:
+            self.seq += 1
+            await events.hub.deliver(
+                events.Frame(
+                    conversation=self.generation.conversation.public_id,
+                    generation=self.generation.public_id,
+                    message=self.choice.message.public_id,
+                    seq=self.seq,
+                    patch=patch.to_json() if patch else None,
+                    reasoning=reasoning,
+                )
+            )
+        if not self._has_words:
+            self._has_words = True
+            self.generation.first_token_at = timezone.now()
+            await self._first_token(self)
+
+    # --- How it ended ---
+
+    def _why_cancelled(self) -> str:
+        """Only read when nobody stopped it: a stop that is in the table wins over this."""
+        return _("The portal was restarted while the answer was being written.")
+
+    def _done(self) -> Settlement:
+        end = self._finished
+        if end is None:  # the client never ends without it; if it did, this is no success
+            return self._ended(State.INTERRUPTED, "no_end", _("The answer ended without an end."))
+        reason = end.reason.value if end.reason is not FinishReason.OTHER else "other"
+        usage = self._usage
+        return Settlement(
+            state=State.DONE,
+            finish_reason=reason,
+            error_message=end.note,
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else None,
+        )
+
+    def _ended(
+        self, state: State, code: str, message: str, error: UpstreamError | None = None
+    ) -> Settlement:
+        retry_after = error.retry_after if error else None
+        usage = self._usage
+        return Settlement(
+            state=state,
+            error_code=code,
+            error_message=message,
+            error_detail=error.detail if error else "",
+            retry_at=timezone.now() + timedelta(seconds=retry_after) if retry_after else None,
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else None,
+        )
+
+
+def invalid(error: InvalidRequest) -> Settlement:
+    """The stored request is not one that can be sent."""
+    return Settlement(state=State.FAILED, error_code=error.code, error_message=error.message)

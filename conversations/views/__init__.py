@@ -1,0 +1,1 @@
+"""Load, check, act, render."""

@@ -1,0 +1,62 @@
+"""What the thread's template is given, for a conversation that is there and for a new one."""
+
+from typing import Any
+
+from django.conf import settings
+
+from conversations import catalogue
+from conversations.forms import MessageForm, SettingsForm
+from conversations.fragments import Article
+from conversations.models import Conversation, Message, Participant, Role, User
+
+
+def composer(message_form: MessageForm | None = None, refusal: str = "") -> dict[str, Any]:
+    return {"message_form": message_form or MessageForm(), "refusal": refusal}
+
+
+def new(
+    message_form: MessageForm | None = None,
+    settings_form: SettingsForm | None = None,
+    refusal: str = "",
+) -> dict[str, Any]:
+    models = catalogue.models()
+    first = models[0] if models else None
+    return {
+        "conversation": None,
+        "articles": [],
+        "composer": composer(message_form, refusal),
+        "models": models,
+        "current_model": first,
+        "settings_form": settings_form
+        or SettingsForm(initial={"model": first.id if first else ""}),
+        "first_prompts": settings.FIRST_PROMPTS,
+        "no_model": not models,
+        "role": Role.OWNER,
+    }
+
+
+def of(user: User, conversation: Conversation) -> dict[str, Any]:
+    models = catalogue.models()
+    return {
+        **messages(conversation),
+        "composer": composer(),
+        "models": models,
+        "current_model": catalogue.find(conversation.model),
+        "settings_form": SettingsForm.of(conversation),
+        "no_model": not models,
+        "role": Participant.objects.get(conversation=conversation, user=user).role,
+    }
+
+
+def messages(conversation: Conversation, before: Message | None = None) -> dict[str, Any]:
+    """The newest messages of the branch, or those just before one; `older` where more remain."""
+    end = before.parent_id if before else conversation.head_id
+    size = settings.THREAD_PAGE
+    branch = Message.objects.branch_to(end, most=size + 1)
+    rows = list(branch.filter(deleted_at=None).for_thread())
+    older = rows[-size].public_id if len(rows) > size else ""
+    return {
+        "conversation": conversation,
+        "articles": [Article.of(message) for message in rows[-size:]],
+        "older": older,
+    }

@@ -1,0 +1,65 @@
+"""The cast, and what all tests share."""
+
+import os
+
+import pytest
+from django.core.cache import cache
+from hypothesis import settings as hypothesis_settings
+
+from conversations import actions, catalogue
+from conversations.models import Conversation, Participant, Role, User
+
+# Threads share the machine's two cores, so time says nothing about an example.
+hypothesis_settings.register_profile("dev", deadline=None)
+hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process_state():
+    """What a process keeps between requests starts empty in each test."""
+    cache.clear()
+    catalogue.learn([])
+    yield
+
+
+def person(name: str, **fields: object) -> User:
+    return User.objects.create_user(
+        f"{name.lower()}@example.com", "correct horse battery", name=name, **fields
+    )
+
+
+@pytest.fixture
+def alice(db) -> User:
+    """Owns the conversation."""
+    return person("Alice")
+
+
+@pytest.fixture
+def bob(db) -> User:
+    """Takes part in it."""
+    return person("Bob")
+
+
+@pytest.fixture
+def charlie(db) -> User:
+    """May see nothing of it."""
+    return person("Charlie")
+
+
+@pytest.fixture
+def conversation(alice: User) -> Conversation:
+    """Alice's, with nothing said yet."""
+    row = Conversation.objects.create(title="Slow export", model="crimson-falcon-4")
+    Participant.objects.create(conversation=row, user=alice, role=Role.OWNER)
+    return row
+
+
+@pytest.fixture
+def sent(conversation: Conversation, alice: User) -> actions.messages.Sent:
+    """Alice's question, whose answer is queued."""
+    from uuid import uuid4
+
+    return actions.messages.send(
+        conversation=conversation, author=alice, text="Why is it slow?", request_id=uuid4()
+    )

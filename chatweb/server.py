@@ -1,0 +1,308 @@
+"""Daphne in our own process, on uvloop, with the relay on the same loop.
+
+What Daphne lacks is added here: a bound on request bodies and on what a socket may have waiting,
+and an end that says goodbye. On SIGTERM or SIGINT the sockets are closed with 4012 ("come back"),
+the jobs beside the server (the relay first of all) are given time to put their work away, and only
+then does the loop end. A second signal ends it at once.
+"""
+
+import asyncio
+import errno
+import logging
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from django.conf import settings
+from twisted.internet import asyncioreactor
+
+if "twisted.internet.reactor" not in sys.modules:
+    # Before Daphne is imported: it would install a reactor on asyncio's slower loop.
+    asyncioreactor.install(uvloop.new_event_loop())
+
+from autobahn.websocket.protocol import WebSocketProtocol as Protocol
+from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.server import Server
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet import reactor as installed_reactor
+from twisted.logger import STDLibLogObserver, globalLogBeginner
+
+log = logging.getLogger(__name__)
+reactor: Any = installed_reactor
+
+RESTARTING = 4012  # RFC 6455 leaves 4000 to 4999 to us; pages come back, at random times
+GOING_TOO_FAST = 4429  # after HTTP's 429; Autobahn sends no code below 3000 but 1000
+GOODBYE_SECONDS = 3
+PAUSE_AFTER_FAILURE = 1
+# Long enough for a client that is still sending to read the answer before the connection ends.
+REFUSAL_SECONDS = 2
+RECEIVED_AND_UNREAD = 128
+
+Job = Callable[[], Awaitable[None]]
+
+
+class PortTaken(Exception):  # noqa: N818  named after what happened
+    """Somebody else listens there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """PEM files; `certificate` may hold the chain after the server's own."""
+
+    certificate: Path
+    key: Path
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Takes the port. Connections wait until `run` serves them.
+
+    Raises PortTaken, or OSError when the address is not one of this machine's.
+    """
+    family, kind, protocol, _name, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        # A portal that has just ended leaves its port in TIME_WAIT, which would look taken.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken from error
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def run(
+    listener: socket.socket,
+    *,
+    application: Any = None,
+    tls: Certificate | None = None,
+    beside: Mapping[str, Job] | None = None,
+    on_ready: Callable[[], None] | None = None,
+) -> None:
+    """Serves until a signal, with the jobs `beside` it on the same loop; once per process."""
+    if application is None:
+        from chatweb.asgi import application
+    Portal(application, listener, tls, beside or {}).run(on_ready)
+
+
+class Portal(Server):  # type: ignore[misc]  # Daphne has no types
+    """One process's server. Daphne's own `run` can take neither a socket nor a longer goodbye."""
+
+    def __init__(
+        self,
+        application: Any,
+        listener: socket.socket,
+        tls: Certificate | None,
+        beside: Mapping[str, Job],
+    ) -> None:
+        super().__init__(
+            application=application,
+            endpoints=["an open socket"],
+            # No page takes this long; whoever waits hears of it.
+            http_timeout=120,
+            request_buffer_size=65_536,
+            # Never by age: dead connections are found by ping, lost rights by the consumer.
+            websocket_timeout=-1,
+            websocket_connect_timeout=20,
+            # As long as connecting may take: after a restart everybody comes at once.
+            websocket_handshake_timeout=20,
+            # The address of a proxy's client is not taken from headers here: the first entry of
+            # X-Forwarded-For is whatever the client wrote. Django reads the scheme by itself.
+            proxy_forwarded_address_header=None,
+            server_name="",
+        )
+        self.connections: dict[Any, dict[str, Any]] = {}
+        self.http_factory = Pages(self)
+        self.ws_factory = Sockets(self, server="")
+        self.ws_factory.setProtocolOptions(
+            autoPingTimeout=self.ping_timeout,
+            openHandshakeTimeout=self.websocket_handshake_timeout,
+            maxMessagePayloadSize=settings.SOCKET_MESSAGE_MAX_BYTES,
+            maxFramePayloadSize=settings.SOCKET_MESSAGE_MAX_BYTES,
+            # Too long a message is answered with a close code (1009), not with a cut line.
+            failByDrop=False,
+            # Origins are judged by the application, which knows schemes and ports.
+            allowNullOrigin=True,
+            tcpNoDelay=True,
+        )
+        self._listener = listener
+        self._tls = tls
+        self._beside = beside
+        self._jobs: list[asyncio.Task[None]] = []
+        self._ending: asyncio.Task[None] | None = None
+
+    def run(self, on_ready: Callable[[], None] | None) -> None:
+        loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
+        asyncio.set_event_loop(loop)
+        logging.getLogger("twisted").setLevel(logging.WARNING)
+        globalLogBeginner.beginLoggingTo([STDLibLogObserver("twisted")], redirectStandardIO=False)
+        port = reactor.adoptStreamPort(
+            self._listener.fileno(), self._listener.family, self._factory()
+        )
+        self._listener.close()  # the reactor has its own copy
+        self.listeners.append(port)
+        reactor.callLater(1, self.application_checker)
+        reactor.callLater(2, self.timeout_checker)
+        # On the running loop: uvloop forgets a signal that comes before it runs.
+        loop.call_soon(self._begin, loop, on_ready)
+        reactor.run(installSignalHandlers=False)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], None] | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._end)
+        for name, job in self._beside.items():
+            self._jobs.append(loop.create_task(_keep_running(name, job), name=name))
+        if on_ready is not None:
+            on_ready()
+
+    def _factory(self) -> Any:
+        if self._tls is None:
+            return self.http_factory
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+
+        return TLSMemoryBIOFactory(
+            _tls_options(self._tls), isClient=False, wrappedFactory=self.http_factory
+        )
+
+    def _end(self) -> None:
+        if self._ending is not None:
+            log.warning("Ending at once.")
+            reactor.stop()
+            return
+        self._ending = asyncio.ensure_future(self._say_goodbye())
+
+    async def _say_goodbye(self) -> None:
+        deadline = time.monotonic() + GOODBYE_SECONDS
+        for port in self.listeners:
+            port.stopListening()
+        for protocol in tuple(self.connections):
+            if isinstance(protocol, Socket) and protocol.state == Protocol.STATE_OPEN:
+                protocol.sendClose(RESTARTING)
+        for job in self._jobs:
+            job.cancel()
+        await _settle(self._jobs, deadline)
+        await _settle(self._applications(), deadline)
+        for late in self._applications():
+            late.cancel()
+        await _settle(self._applications(), deadline)
+        reactor.stop()
+
+    def _applications(self) -> list["asyncio.Future[None]"]:
+        # A connection that has not sent its whole request yet has no application.
+        instances = (details.get("application_instance") for details in self.connections.values())
+        return [instance for instance in instances if instance is not None]
+
+
+class Request(WebRequest):  # type: ignore[misc]
+    """A request whose body is bounded before it is stored: Twisted spools any length to disk."""
+
+    _received = 0
+    _refused = False
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        if length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._refused:
+            return
+        if self._received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:  # chunked: no length was given
+            self._refuse()
+            return
+        super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if self._refused:
+            self.channel.loseConnection()
+            return
+        super().requestReceived(command, path, version)
+
+    def _refuse(self) -> None:
+        self._refused = True
+        self.requestHeaders.removeHeader(b"expect")  # or Twisted would still say "100 Continue"
+        text = b"What you sent is too large.\n"
+        head = (
+            b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
+            b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
+        )
+        self.channel.transport.write(head % len(text) + text)
+        reactor.callLater(REFUSAL_SECONDS, self.channel.loseConnection)
+
+
+class Pages(HTTPFactory):  # type: ignore[misc]
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = Request
+        return protocol
+
+
+class Socket(WebSocketProtocol):  # type: ignore[misc]
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        # The queue to the application has no bound of its own.
+        if self.application_queue.qsize() >= RECEIVED_AND_UNREAD:
+            self.sendClose(GOING_TOO_FAST)
+            return
+        super().onMessage(payload, isBinary)
+
+    def serverSend(self, content: str | bytes, binary: bool = False) -> None:
+        # While a socket is closing Autobahn raises; whoever tells others must not fail by it.
+        if self.state in (Protocol.STATE_OPEN, Protocol.STATE_CONNECTING):
+            super().serverSend(content, binary)
+
+    def handle_exception(self, exception: BaseException) -> None:
+        if self.state != Protocol.STATE_CLOSED:
+            super().handle_exception(exception)
+
+
+class Sockets(WebSocketFactory):  # type: ignore[misc]
+    protocol = Socket
+
+
+async def _keep_running(name: str, job: Job) -> None:
+    """Starts a job anew whenever it ends, and says so: without it people wait for nothing."""
+    while True:
+        task = asyncio.ensure_future(job())
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        log.critical("The %s ended and is started again.", name, exc_info=task.exception())
+        await asyncio.sleep(PAUSE_AFTER_FAILURE)
+
+
+async def _settle(tasks: Iterable["asyncio.Future[None]"], deadline: float) -> None:
+    waiting = set(tasks)
+    if waiting:
+        await asyncio.wait(waiting, timeout=max(0.1, deadline - time.monotonic()))
+
+
+def _tls_options(files: Certificate) -> Any:
+    from twisted.internet import ssl
+
+    chain = re.findall(
+        rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----",
+        files.certificate.read_bytes(),
+        re.DOTALL,
+    )
+    own = ssl.PrivateCertificate.loadPEM(chain[0] + b"\n" + files.key.read_bytes())
+    return ssl.CertificateOptions(
+        privateKey=own.privateKey.original,
+        certificate=own.original,
+        extraCertChain=[ssl.Certificate.loadPEM(one).original for one in chain[1:]],
+    )

@@ -578,9 +578,11 @@ async def test_row_39_a_certificate_that_is_no_good_is_the_operators_affair(
 
 async def test_row_39_an_authority_of_ones_own_can_be_trusted(tmp_path: Path) -> None:
     authority, tls = certificate(tmp_path, expired=False)
-    async with ScriptedUpstream(tls=tls) as server:
-        async with Client(Upstream("main", server.base_url, ca_file=authority)) as client:
-            assert "indigo-owl-4" in await client.models()
+    async with (
+        ScriptedUpstream(tls=tls) as server,
+        Client(Upstream("main", server.base_url, ca_file=authority)) as client,
+    ):
+        assert "indigo-owl-4" in await client.models()
 
 
 def certificate(folder: Path, *, expired: bool) -> tuple[str, ssl.SSLContext]:

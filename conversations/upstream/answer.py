@@ -8,7 +8,7 @@ from contextlib import suppress
 import httpx
 import orjson
 
-from .body import Form, Inflater, form, inflater
+from .body import Form, Inflater, form, inflater, raw_bytes
 from .chunks import AnswerReader
 from .config import Upstream
 from .errors import (
@@ -20,6 +20,7 @@ from .errors import (
     UpstreamError,
 )
 from .events import Event
+from .patience import Patience
 from .sse import EventTooLarge, SSEDecoder
 
 # Seconds that `[DONE]` may be ahead of the end of the body.
@@ -42,7 +43,7 @@ class Answer:
         first_by: float,
         end_by: float,
     ) -> None:
-        self._bytes = response.aiter_raw()
+        self._bytes = raw_bytes(response)
         self._content_type = response.headers.get("content-type", "")
         self._inflater: Inflater | None = inflater(response.headers.get("content-encoding", ""))
         self._reader = reader
@@ -54,6 +55,7 @@ class Answer:
         self._held = bytearray()
         self._first_by = first_by
         self._end_by = end_by
+        self._patience = Patience()
         self._silence = 0.0
         self._finished_at = 0.0
         self._received = 0
@@ -74,6 +76,9 @@ class Answer:
                 raise self._failure
             if self._over:
                 return None
+
+    def close(self) -> None:
+        self._patience.close()
 
     async def _step(self) -> None:
         try:
@@ -117,7 +122,7 @@ class Answer:
         if until <= before:
             return self._out_of_time(out_of_time)
         try:
-            async with asyncio.timeout(until - before):
+            with self._patience.until(until):
                 return await anext(self._bytes, b"")
         except TimeoutError:
             return self._out_of_time(out_of_time)

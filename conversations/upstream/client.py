@@ -6,8 +6,9 @@ import random
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,7 @@ import httpx
 import orjson
 
 from .answer import Answer
-from .body import inflater
+from .body import inflater, raw_bytes
 from .chat import ChatRequest
 from .chunks import AnswerReader
 from .config import Upstream
@@ -118,9 +119,9 @@ class Client:
         async with self._slot():
             response = await self._send("GET", "/models", None, end_by)
             try:
-                async with asyncio.timeout_at(asyncio.get_running_loop().time() + 30):
+                async with asyncio.timeout(end_by - time.monotonic()):
                     body = await _read_capped(response, self.upstream.limits.json_bytes)
-            except (TimeoutError, httpx.TransportError) as error:
+            except (TimeoutError, httpx.TransportError, zlib.error) as error:
                 raise Interrupted(detail=f"model list: {type(error).__name__}") from error
             finally:
                 await response.aclose()
@@ -148,26 +149,31 @@ class Client:
                     retrying = Retrying(error.code, delay, plan.attempt)
                 yield [retrying]
                 await self._sleep(delay)
-            reader = self._reader(request)
-            try:
-                answer = Answer(response, self.upstream, reader, first_by=first_by, end_by=end_by)
+            async with self._reading(response, request, first_by, end_by) as answer:
                 while (batch := await answer.pull()) is not None:
                     yield batch
-            except UpstreamError as error:
-                self._log(request, error)
-                raise
-            finally:
-                if reader.counts:
-                    logger.info("upstream %s: oddities %s", self.upstream.name, reader.counts)
-                await response.aclose()
 
-    def _reader(self, request: ChatRequest) -> AnswerReader:
-        return AnswerReader(
+    @asynccontextmanager
+    async def _reading(
+        self, response: httpx.Response, request: ChatRequest, first_by: float, end_by: float
+    ) -> AsyncIterator[Answer]:
+        reader = AnswerReader(
             self.upstream.limits,
             choices=request.n,
             finish_reason_required=self.upstream.finish_reason_required,
             secrets=(self.upstream.api_key,),
         )
+        try:
+            answer = Answer(response, self.upstream, reader, first_by=first_by, end_by=end_by)
+            with closing(answer):
+                yield answer
+        except UpstreamError as error:
+            self._log(request, error)
+            raise
+        finally:
+            await response.aclose()
+            if reader.counts:
+                logger.info("upstream %s: oddities %s", self.upstream.name, reader.counts)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -221,7 +227,7 @@ class Client:
         try:
             async with asyncio.timeout(ERROR_BODY_TIMEOUT):
                 body = await _read_capped(response, ERROR_BODY_BYTES, cut=True)
-        except (TimeoutError, httpx.TransportError, UpstreamError):
+        except (TimeoutError, httpx.TransportError, UpstreamError, zlib.error):
             logger.info("upstream %s: error body could not be read", self.upstream.name)
         return from_response(
             response.status_code,
@@ -280,7 +286,7 @@ async def _read_capped(response: httpx.Response, limit: int, *, cut: bool = Fals
     encoding = response.headers.get("content-encoding", "")
     body = bytearray()
     decoder = inflater(encoding)
-    async for piece in response.aiter_raw():
+    async for piece in raw_bytes(response):
         body += piece if decoder is None else decoder.feed(piece)
         while decoder is not None and decoder.pending and len(body) <= limit:
             body += decoder.feed(b"")

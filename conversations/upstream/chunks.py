@@ -1,7 +1,6 @@
 """From a server's JSON to events, whatever dialect of the API it speaks."""
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,14 +28,12 @@ from .refusals import refusal
 from .sse import ServerSentEvent
 
 NAME_CHARACTERS = 200
+# More than any model can read: whoever reports more has miscounted.
+MOST_TOKENS = 1_000_000_000
 
 TOOL_NOTE = "The model asked for a tool; tools are not supported here."
 CUT_NOTE = "The answer was cut at the portal's limit."
 ASSUMED_NOTE = "The server does not say why the answer ended."
-_LONE_SURROGATE = re.compile(
-    r"(?i)\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})"
-    r"|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}"
-)
 _REASONS = {
     "stop": (FinishReason.STOP, ""),
     "length": (FinishReason.LENGTH, ""),
@@ -112,7 +109,7 @@ class AnswerReader:
         error = chunk.get("error")
         if error or named_error or chunk.get("object") == "error":
             if self.all_finished:
-                self._warn("error_after_end", str(error)[:NAME_CHARACTERS])
+                self._warn("error_after_end")
                 return
             raise self._failure(error or chunk)
         if not self._introduced and ("id" in chunk or "model" in chunk):
@@ -187,14 +184,13 @@ class AnswerReader:
             self._finish_reason(index, reason, choice)
 
     def _text(self, kind: type[TextDelta | ReasoningDelta], index: int, content: object) -> None:
-        text = _joined(content)
+        text, size = _measured(_joined(content))
         if not text:
             return
         if index in self._finished:
             self._warn("text_after_end")
             return
         room = self._limits.answer_bytes - self._sizes.get(index, 0)
-        size = len(text) if text.isascii() else len(text.encode())
         self._sizes[index] = self._sizes.get(index, 0) + size
         if size > room:
             text = text.encode()[:room].decode("utf-8", "ignore")
@@ -233,10 +229,12 @@ class AnswerReader:
         self._events.append(Finished(index, reason, note))
 
     def _count_tokens(self, usage: dict[str, Any]) -> None:
-        counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-        if any(isinstance(count, int) and not isinstance(count, bool) for count in counts):
-            prompt, completion = (_count(count) for count in counts)
-            self._usage = UsageReported(prompt, completion)
+        prompt, completion = (
+            _count(usage.get("prompt_tokens")),
+            _count(usage.get("completion_tokens")),
+        )
+        if prompt is not None or completion is not None:
+            self._usage = UsageReported(prompt or 0, completion or 0)
 
     def _failure(self, error: object) -> UpstreamError:
         return refusal(None, error, self._secrets)
@@ -258,8 +256,7 @@ def _parsed(data: bytes) -> object:
     except orjson.JSONDecodeError:
         # Some servers escape the halves of an emoji in two chunks, which orjson refuses.
         try:
-            text = data.decode("utf-8", "replace")
-            return json.loads(_LONE_SURROGATE.sub(r"\\ufffd", text))
+            return json.loads(data.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             return None
 
@@ -273,5 +270,18 @@ def _joined(content: object) -> str:
     return "".join(part for part in parts if isinstance(part, str))
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def _measured(text: str) -> tuple[str, int]:
+    """The text with whole characters only, and its size in UTF-8."""
+    if text.isascii():
+        return text, len(text)
+    try:
+        return text, len(text.encode())
+    except UnicodeEncodeError:
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return text, len(text.encode())
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
+        return value
+    return None

@@ -1,0 +1,64 @@
+/** The signed-in page. Each module attaches to `data-` attributes and works on what is swapped in. */
+import { adoptArticles } from "./articles.js";
+import { startCode } from "./code.js";
+import { adoptComposer, startComposer } from "./composer.js";
+import { startConnection, watch } from "./connection.js";
+import { byId, openConversation } from "./dom.js";
+import { openNew } from "./leaving.js";
+import { startPopovers } from "./popovers.js";
+import { startRequests } from "./requests.js";
+import { markRows, startRows } from "./rows.js";
+import { startScrolling, watchThread } from "./scroll.js";
+import { adoptSettings, startSettings } from "./settings.js";
+import { closeDrawer, startSidebar } from "./sidebar.js";
+import { startPaging } from "./sync.js";
+import { showTimes, startTimes } from "./times.js";
+import { showWindowTitle, startTitles } from "./titles.js";
+import { startToasts } from "./toast.js";
+
+/** Another conversation, or a new one, has come into the main part. */
+function opened() {
+  adoptArticles();
+  showTimes(byId("pane"));
+  showWindowTitle();
+  markRows();
+  adoptSettings();
+  adoptComposer({ focus: matchMedia("(hover: hover)").matches });
+  watchThread();
+  watch();
+}
+
+function startNavigation() {
+  let last = byId("main");
+  const check = () => {
+    if (byId("main") === last) return;
+    last = byId("main");
+    closeDrawer();
+    opened();
+  };
+  document.addEventListener("htmx:afterSwap", check);
+  document.addEventListener("htmx:historyRestore", check);
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") {
+      event.preventDefault();
+      openNew();
+    }
+  });
+}
+
+startRequests();
+startTimes();
+startToasts();
+startCode();
+startTitles();
+startPopovers();
+startSettings();
+startSidebar();
+startRows();
+adoptArticles();
+startScrolling();
+startPaging();
+startComposer();
+startNavigation();
+startConnection();
+document.documentElement.dataset.ready = openConversation() || "new";

@@ -1,0 +1,151 @@
+/** Puts messages in their place by id, and leaves alone what has not changed. */
+import { announceRest, skipAnnouncing } from "./announce.js";
+import { dressCode } from "./code.js";
+import { byId, parse } from "./dom.js";
+import { keepingPlace } from "./scroll.js";
+import { dayName, showTimes } from "./times.js";
+
+export const bodyOf = (article) => article.querySelector(":scope > .text");
+export const articleOf = (message) => byId(`m-${message}`);
+export const liveArticles = () => document.querySelectorAll("#messages > [data-live]");
+
+const listed = (root) => [...root.children].filter((child) => child.matches("article"));
+
+/** Messages that were added or changed, oldest first, as HTML. */
+export function placeArticles(html) {
+  const list = byId("messages");
+  if (!list) return;
+  for (const fresh of listed(parse(html))) {
+    const old = byId(fresh.id);
+    if (!old) insert(list, fresh, null);
+    else if (old.dataset.version !== fresh.dataset.version) morph(old, fresh);
+  }
+  markDays();
+}
+
+export function settleArticle(message, html) {
+  const old = articleOf(message);
+  const fresh = listed(parse(html))[0];
+  if (!old || !fresh) return false;
+  morph(old, fresh);
+  announceRest(bodyOf(old));
+  markDays();
+  return true;
+}
+
+/** Makes the thread equal to `fresh`, the newest page of it; older pages stay where they follow on. */
+export function mergeThread(fresh) {
+  const list = byId("messages");
+  const wanted = listed(fresh);
+  const first = wanted.length ? byId(wanted[0].id) : null;
+  const keepsOlder = first && listed(list).indexOf(first) > 0;
+  keepingFocus(list, () => {
+    let cursor = first ?? list.firstElementChild;
+    for (const next of wanted) {
+      const old = byId(next.id);
+      if (!old) insert(list, next, cursor);
+      else {
+        if (old === cursor) cursor = cursor.nextElementSibling;
+        else list.insertBefore(old, cursor);
+        if (old.dataset.version !== next.dataset.version) morph(old, next);
+      }
+    }
+    while (cursor) {
+      const gone = cursor;
+      cursor = cursor.nextElementSibling;
+      gone.remove();
+    }
+  });
+  if (!keepsOlder) list.dataset.older = fresh.dataset.older;
+  markDays();
+}
+
+/** A page of older messages, put before the others. */
+export function prependArticles(page) {
+  const list = byId("messages");
+  keepingPlace(() => {
+    const before = list.firstElementChild;
+    for (const article of listed(page)) if (!byId(article.id)) insert(list, article, before);
+    list.dataset.older = page.dataset.older;
+    markDays();
+  });
+}
+
+/** What has come with the page itself. */
+export function adoptArticles() {
+  const list = byId("messages");
+  if (!list) return;
+  dressCode(list);
+  for (const article of liveArticles()) skipAnnouncing(bodyOf(article));
+  markDays();
+}
+
+function insert(list, article, before) {
+  list.insertBefore(article, before);
+  dressCode(article);
+  showTimes(article);
+  window.htmx.process(article);
+}
+
+/** The old article takes over everything of the fresh one; a text that is the same is not touched,
+ * so what somebody selected in it stays selected. */
+function morph(old, fresh) {
+  const kept = bodyOf(old);
+  const next = bodyOf(fresh);
+  const grows = "live" in fresh.dataset && fresh.dataset.generation === old.dataset.generation;
+  keepingFocus(old, () => {
+    for (const name of old.getAttributeNames()) {
+      if (!fresh.hasAttribute(name) && name !== "data-day") old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
+    kept.querySelector("[data-caret]")?.removeAttribute("data-caret");
+    kept.removeAttribute("data-caret");
+    dressCode(next);
+    if (!grows && kept.innerHTML !== next.innerHTML) kept.innerHTML = next.innerHTML;
+    keepOpen(old, fresh);
+    for (const child of [...old.children]) if (child !== kept) child.remove();
+    const parts = [...fresh.children];
+    const middle = parts.indexOf(next);
+    kept.before(...parts.slice(0, middle));
+    kept.after(...parts.slice(middle + 1));
+  });
+  showTimes(old);
+  window.htmx.process(old);
+}
+
+function keepOpen(old, fresh) {
+  const before = old.querySelector(":scope > details");
+  const after = fresh.querySelector(":scope > details");
+  if (!before || !after) return;
+  after.open = before.open;
+  if ("live" in fresh.dataset && !after.querySelector("div").textContent) {
+    after.querySelector("div").textContent = before.querySelector("div").textContent;
+    after.hidden = before.hidden;
+  }
+}
+
+/** A control that was replaced gives the focus to its successor, or to the thread. */
+export function keepingFocus(root, change) {
+  const had = document.activeElement;
+  const inside = root.contains(had) && had !== root;
+  const label = inside ? had.getAttribute("aria-label") || had.textContent.trim() : "";
+  const at = inside ? listed(root).findIndex((article) => article.contains(had)) : -1;
+  change();
+  if (!inside || document.activeElement === had) return;
+  const home = listed(root)[at] ?? root;
+  const next = [...home.querySelectorAll("a, button:enabled, summary")].find(
+    (control) => (control.getAttribute("aria-label") || control.textContent.trim()) === label,
+  );
+  (next ?? byId("composer-text") ?? byId("thread"))?.focus({ preventScroll: true });
+}
+
+/** Where a new day begins, in the reader's calendar. */
+function markDays() {
+  let day = "";
+  for (const article of listed(byId("messages"))) {
+    const name = dayName(new Date(article.dataset.at));
+    if (name === day) delete article.dataset.day;
+    else if (article.dataset.day !== name) article.dataset.day = name;
+    day = name;
+  }
+}

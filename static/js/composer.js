@@ -1,0 +1,136 @@
+/** The field one writes in: drafts, Enter, first prompts, Stop, and a text that is never lost. */
+import { liveArticles } from "./articles.js";
+import { byId, main, newId, on, openConversation, request, word } from "./dom.js";
+import { clearDrafts, keepDraft, readDraft } from "./drafts.js";
+import { toLatest } from "./scroll.js";
+import { toast } from "./toast.js";
+
+const growsByItself = CSS.supports("field-sizing", "content");
+const field = () => byId("composer-text");
+const requestId = () => document.querySelector("[data-request-id]");
+
+let onItsWay = null; // what the running request carries: {text, requestId}
+
+function grow() {
+  if (growsByItself || !field()) return;
+  field().style.height = "auto";
+  field().style.height = `${field().scrollHeight}px`;
+}
+
+function write(text) {
+  field().value = text;
+  grow();
+  keepDraft(openConversation(), { text });
+}
+
+function typed() {
+  refuse("");
+  grow();
+  const old = readDraft(openConversation());
+  keepDraft(openConversation(), { ...old, text: field().value });
+}
+
+export function refuse(reason) {
+  byId("composer-refusal").textContent = reason;
+  if (reason) field().setAttribute("aria-invalid", "true");
+  else field().removeAttribute("aria-invalid");
+}
+
+/** The composer is new: by a page that was opened, or by an answer to what was sent. */
+export function adoptComposer({ focus }) {
+  if (!field()) return;
+  const draft = readDraft(openConversation());
+  if (draft?.text && !field().value) {
+    field().value = draft.text;
+    // Nobody knows whether it arrived: the same id again makes no second message.
+    if (draft.sent === draft.text && draft.requestId) requestId().value = draft.requestId;
+  }
+  grow();
+  if (focus) field().focus({ preventScroll: true });
+}
+
+function submitting() {
+  const text = field().value;
+  if (onItsWay?.text !== text) onItsWay = { text, requestId: requestId().value || newId() };
+  requestId().value = onItsWay.requestId;
+  keepDraft(openConversation(), { text, sent: text, requestId: onItsWay.requestId });
+}
+
+/** @param {string} typedMeanwhile what stood in the field when the answer came */
+function arrived(conversation, typedMeanwhile) {
+  const rest = typedMeanwhile.startsWith(onItsWay.text)
+    ? typedMeanwhile.slice(onItsWay.text.length).trimStart()
+    : typedMeanwhile;
+  onItsWay = null;
+  keepDraft(conversation, { text: "" });
+  if (rest) write(rest);
+  adoptComposer({ focus: true });
+  toLatest();
+}
+
+async function stop(button) {
+  button.disabled = true;
+  for (const article of liveArticles()) {
+    const response = await request(article.dataset.stopUrl, { method: "POST" }).catch(() => null);
+    if (!response?.ok) toast(word("failed"));
+  }
+  // It vanishes when the answer has settled; should that not come, it can be pressed again.
+  setTimeout(() => {
+    button.disabled = false;
+  }, 1500);
+}
+
+function followRequest() {
+  let before = "";
+  let conversation = "";
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.elt.id !== "composer") return;
+    if (!field().value.trim()) {
+      event.preventDefault();
+      return;
+    }
+    submitting();
+    event.detail.parameters.set(requestId().name, onItsWay.requestId);
+    conversation = openConversation();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.requestConfig?.elt.id === "composer") before = field()?.value ?? "";
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.requestConfig?.elt.id !== "composer" || !onItsWay) return;
+    if (event.detail.xhr.status < 300) arrived(conversation, before);
+    else {
+      // Refused: it was not taken, so the next try is a new message.
+      if (before !== onItsWay.text) write(before);
+      onItsWay = null;
+      adoptComposer({ focus: true });
+    }
+  });
+  for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+    document.addEventListener(failure, (event) => {
+      if (event.detail.requestConfig?.elt.id === "composer") refuse(word("unreachable"));
+    });
+  }
+}
+
+export function startComposer() {
+  on("input", "#composer-text", typed);
+  on("keydown", "#composer-text", (event, text) => {
+    // 229 is what some browsers report for the Enter that ends a composition.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    if (text.value.trim()) text.form.requestSubmit();
+  });
+  on("click", "[data-prompt]", (_event, button) => {
+    write(button.dataset.prompt);
+    field().focus();
+    field().setSelectionRange(field().value.length, field().value.length);
+  });
+  on("click", "[data-stop]", (_event, button) => stop(button));
+  on("click", ".box", (event) => {
+    if (event.target.matches(".box, .bar")) field().focus();
+  });
+  on("submit", "[data-signs-out]", clearDrafts);
+  followRequest();
+  adoptComposer({ focus: Boolean(main()) && matchMedia("(hover: hover)").matches });
+}

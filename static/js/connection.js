@@ -1,0 +1,84 @@
+/** The page's one socket: what it is told goes to the thread, the sidebar, or a notice. */
+import { byId, element, openConversation, request, wentToSignIn, word } from "./dom.js";
+import { isSignedOut, leaveThread, openNew, signedOut } from "./leaving.js";
+import { forgetFrames, startLive, threadMessages } from "./live.js";
+import { removeRow, showRow } from "./rows.js";
+import { Connection } from "./socket.js";
+import { sync } from "./sync.js";
+import { toast } from "./toast.js";
+
+const NOTICE_AFTER = 2000;
+
+let connection = null;
+let notice = 0;
+let returning = false;
+
+const messages = {
+  ...threadMessages,
+  row: (message) => showRow(message.c, message.html, message.top),
+  gone(message) {
+    const open = message.c === openConversation();
+    if (!removeRow(message.c) && open) {
+      openNew();
+      toast(word("gone"));
+    }
+  },
+};
+
+export function watch() {
+  forgetFrames();
+  connection?.send({ t: "watch", c: openConversation() });
+}
+
+export const isConnected = () => Boolean(connection?.isOpen);
+
+/** Nothing while all is well; a word after two seconds without a connection. */
+function showState(up) {
+  if (up) {
+    clearTimeout(notice);
+    notice = 0;
+    byId("connection").replaceChildren();
+  } else {
+    notice ||= setTimeout(() => {
+      if (isSignedOut()) return;
+      const text = word(navigator.onLine ? "reconnecting" : "offline");
+      byId("connection").replaceChildren(element("span", {}, text));
+    }, NOTICE_AFTER);
+  }
+}
+
+async function checkSession() {
+  try {
+    const response = await request(location.pathname, { method: "HEAD" });
+    if (response.redirected && wentToSignIn(response.url)) signedOut();
+  } catch {
+    // Not reached: the connection's own notice says so.
+  }
+}
+
+/** @returns {boolean} whether to come back; see the close codes in consumers.py */
+function closed(code) {
+  if (code === 4401) {
+    checkSession();
+    return !isSignedOut();
+  }
+  if (code === 4403) leaveThread("noAccess");
+  if (code === 4429) toast(word("tooManyTabs"));
+  return true;
+}
+
+export function startConnection() {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  connection = new Connection(`${scheme}//${location.host}${document.body.dataset.socket}`, {
+    opened() {
+      watch();
+      if (returning) sync();
+      returning = true;
+    },
+    received: (message) => messages[message.t]?.(message),
+    closed,
+    state: showState,
+    poll: sync,
+  });
+  startLive((message) => connection.send(message));
+}

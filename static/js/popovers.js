@@ -1,0 +1,87 @@
+/** Menus and sheets: opened by the browser's own popover, put beside what opened them. */
+import { byId, on } from "./dom.js";
+
+const GAP = 6;
+const EDGE = 12;
+
+let opener = null;
+
+function openerOf(popover) {
+  return document.querySelector(`[popovertarget="${popover.id}"]`) ?? opener;
+}
+
+function place(popover) {
+  const button = openerOf(popover);
+  if (!button) return;
+  const from = button.getBoundingClientRect();
+  const { width, height } = popover.getBoundingClientRect();
+  const left = Math.min(Math.max(from.left, EDGE), innerWidth - width - EDGE);
+  const above = from.top - GAP - height;
+  const below = from.bottom + GAP;
+  const fitsBelow = below + height < innerHeight - EDGE;
+  const wantsAbove = popover.dataset.anchor === "above" || !fitsBelow;
+  popover.style.left = `${left}px`;
+  popover.style.top = `${wantsAbove && above > EDGE ? above : Math.max(EDGE, Math.min(below, innerHeight - height - EDGE))}px`;
+}
+
+/** The row's menu is one element for all rows: it opens where it was asked for. */
+function toggleRowMenu(button) {
+  const menu = byId("row-menu");
+  const again = opener === button && menu.dataset.closedAt > performance.now() - 250;
+  opener = button;
+  if (!again) menu.showPopover();
+}
+
+function step(popover, by) {
+  const choices = [...popover.querySelectorAll("a, button:enabled, [role=option]")];
+  const at = choices.indexOf(document.activeElement);
+  choices.at(by === Infinity ? -1 : by === -Infinity ? 0 : (at + by) % choices.length)?.focus();
+}
+
+const STEPS = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+
+export function startPopovers() {
+  document.addEventListener(
+    "beforetoggle",
+    (event) => {
+      const popover = event.target;
+      const opens = event.newState === "open";
+      openerOf(popover)?.setAttribute("aria-expanded", String(opens));
+      if (opens) requestAnimationFrame(() => place(popover));
+      else popover.dataset.closedAt = performance.now();
+    },
+    true,
+  );
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      const popover = event.target;
+      if (event.newState !== "open" || !popover.matches(".menu-list, .models")) return;
+      const first = popover.querySelector("[aria-selected=true]") ?? popover.querySelector("a, button, [role=option]");
+      first?.focus({ preventScroll: true });
+    },
+    true,
+  );
+  on("keydown", ".menu-list, .models", (event, popover) => {
+    if (!(event.key in STEPS)) return;
+    event.preventDefault();
+    step(popover, STEPS[event.key]);
+  });
+  on("click", "[data-row-menu]", (_event, button) => toggleRowMenu(button));
+  on("focusout", "#row-menu", (event, menu) => {
+    if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.hidePopover();
+  });
+  addEventListener("resize", () => {
+    const open = document.querySelector(":popover-open[data-anchor]");
+    if (open) place(open);
+  });
+  // A refused field that nobody sees would stop the form without a word.
+  document.addEventListener(
+    "invalid",
+    (event) => {
+      const popover = event.target.closest("[popover]");
+      if (popover && !popover.matches(":popover-open")) popover.showPopover();
+    },
+    true,
+  );
+}

@@ -1,0 +1,44 @@
+/** What htmx sends and gets: the token, messages that come along, sessions that ended, refusals. */
+import { placeArticles } from "./articles.js";
+import { byId, parse, token, wentToSignIn, word } from "./dom.js";
+import { signedOut } from "./leaving.js";
+import { toast } from "./toast.js";
+
+/** Takes out what the answer carries for other places of the page. */
+function unpack(detail) {
+  if (!detail.serverResponse.includes("data-place=")) return;
+  const page = parse(detail.serverResponse);
+  for (const parcel of page.querySelectorAll("template[data-place]")) {
+    if (parcel.dataset.place === "messages") placeArticles(parcel.innerHTML);
+    else if (parcel.dataset.place === "settings") showSettings(parcel.innerHTML);
+    parcel.remove();
+  }
+  const rest = document.createElement("div");
+  rest.append(page);
+  detail.serverResponse = rest.innerHTML;
+}
+
+function showSettings(html) {
+  byId("settings-form").replaceWith(parse(html));
+  byId("settings").showPopover();
+  byId("settings").querySelector("[aria-invalid]")?.focus();
+}
+
+export function startRequests() {
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { detail } = event;
+    if (detail.xhr.responseURL && wentToSignIn(detail.xhr.responseURL)) {
+      detail.shouldSwap = false;
+      signedOut();
+    } else if (detail.shouldSwap && detail.elt.getAttribute("hx-swap") !== "none") unpack(detail);
+    else if (detail.xhr.status === 409) toast(detail.serverResponse.slice(0, 300));
+  });
+  for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+    document.addEventListener(failure, (event) => {
+      if (event.detail.requestConfig?.elt.id !== "composer") toast(word("failed"));
+    });
+  }
+}

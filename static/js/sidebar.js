@@ -1,0 +1,40 @@
+/** The sidebar: a drawer on narrow screens, folded away and remembered on wide ones. */
+import { byId, on } from "./dom.js";
+
+const root = document.documentElement;
+const narrow = matchMedia("(max-width: 800px)");
+
+function setDrawer(open) {
+  if (open === "drawer" in root.dataset) return;
+  if (open) root.dataset.drawer = "";
+  else delete root.dataset.drawer;
+  byId("pane").inert = open;
+  if (open) byId("rail").querySelector("a, button").focus({ preventScroll: true });
+  else document.querySelector("[data-drawer=open]")?.focus({ preventScroll: true });
+}
+
+function setRail(open) {
+  if (open) delete root.dataset.rail;
+  else root.dataset.rail = "closed";
+  try {
+    localStorage.setItem("rail", open ? "open" : "closed");
+  } catch {
+    // Storage is forbidden: it holds for this page.
+  }
+  const next = open ? "[data-rail=toggle]" : "[data-drawer=open]";
+  document.querySelector(`button${next}`)?.focus({ preventScroll: true });
+}
+
+export function closeDrawer() {
+  setDrawer(false);
+}
+
+export function startSidebar() {
+  on("click", "button[data-drawer=open]", () => (narrow.matches ? setDrawer(true) : setRail(true)));
+  on("click", "button[data-drawer=close]", closeDrawer);
+  on("click", "button[data-rail=toggle]", () => (narrow.matches ? closeDrawer() : setRail(false)));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !document.querySelector(":popover-open")) closeDrawer();
+  });
+  narrow.addEventListener("change", closeDrawer);
+}

@@ -1,0 +1,73 @@
+/** Brings the open thread up to date from the table: after a gap, or where no socket comes through. */
+import { mergeThread, prependArticles } from "./articles.js";
+import { byId, main, openConversation, parse, request, wentToSignIn } from "./dom.js";
+import { leaveThread, signedOut } from "./leaving.js";
+import { showTitle } from "./titles.js";
+
+let running = null;
+let again = false;
+
+/** Calls that come while one is under way make one more, however many they are. */
+export function sync() {
+  if (running) {
+    again = true;
+    return running;
+  }
+  running = fetchThread()
+    .catch(() => {}) // not reached: the socket's notice says so, and its return syncs again
+    .finally(() => {
+      running = null;
+      if (again) {
+        again = false;
+        sync();
+      }
+    });
+  return running;
+}
+
+async function fetchThread() {
+  const conversation = openConversation();
+  const address = main()?.dataset.messagesUrl;
+  if (!address) return;
+  const page = await load(address);
+  if (!page || conversation !== openConversation()) return;
+  mergeThread(page);
+  byId("messages").dataset.revision = page.dataset.revision;
+  showTitle(conversation, page.dataset.title);
+}
+
+async function load(address) {
+  const response = await request(address);
+  if (response.redirected && wentToSignIn(response.url)) signedOut();
+  else if (response.status === 404) leaveThread("noAccess");
+  else if (response.ok) return parse(await response.text()).querySelector("#messages");
+  return null;
+}
+
+let paging = false;
+
+/** Older messages, when the reader comes near the top. */
+async function pageBack() {
+  const list = byId("messages");
+  const older = list?.dataset.older;
+  if (!older || paging || byId("thread").scrollTop > 600) return;
+  paging = true;
+  try {
+    const page = await load(`${main().dataset.messagesUrl}?before=${older}`);
+    if (page && list === byId("messages")) prependArticles(page);
+  } catch {
+    // Not reached: scrolling on tries again.
+  } finally {
+    paging = false;
+  }
+}
+
+export function startPaging() {
+  document.addEventListener(
+    "scroll",
+    (event) => {
+      if (event.target.id === "thread") pageBack();
+    },
+    { capture: true, passive: true },
+  );
+}

@@ -48,7 +48,7 @@ RECEIVED_AND_UNREAD = 128
 Job = Callable[[], Awaitable[None]]
 
 
-class PortTaken(Exception):  # noqa: N818  named after what happened
+class PortTaken(Exception):
     """Somebody else listens there."""
 
 

@@ -24,7 +24,7 @@ def record(
         actor=actor,
         actor_label=actor.email if actor else "system",
         verb=verb,
-        object_type=target._meta.model_name if target else "",
+        object_type=(target._meta.model_name or "") if target else "",
         object_id=str(getattr(target, "public_id", target.pk)) if target else "",
         case=case,
         outcome=outcome,

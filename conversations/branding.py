@@ -4,7 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 
-def context(request: HttpRequest) -> dict[str, object]:
+def context(_request: HttpRequest) -> dict[str, object]:
     """For every template."""
     return {
         "portal_name": settings.PORTAL_NAME,

@@ -8,7 +8,8 @@ Codes with which we close, beside the standard's:
 """
 
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import orjson
 from asgiref.typing import WebSocketDisconnectEvent, WebSocketReceiveEvent
@@ -21,8 +22,10 @@ from django.http import Http404
 from conversations import access, events
 from conversations.models import User
 
+T = TypeVar("T")
 
-class PageConsumer(AsyncConsumer):
+
+class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
     """One socket a page: the person's own events, and at most one conversation's."""
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -50,7 +53,10 @@ class PageConsumer(AsyncConsumer):
         if user is None:
             await self.hang_up(4401)
             return
-        if len(events.hub.mailboxes(events.user_topic(user.public_id))) >= settings.SOCKETS_PER_USER:
+        if (
+            len(events.hub.mailboxes(events.user_topic(user.public_id)))
+            >= settings.SOCKETS_PER_USER
+        ):
             await self.hang_up(4429)
             return
         self._mailbox = events.Mailbox(
@@ -111,7 +117,8 @@ class PageConsumer(AsyncConsumer):
 
     async def _watch(self, public_id: str) -> None:
         """Joins first and reads second, so that nothing falls between the two."""
-        assert self._mailbox is not None
+        if self._mailbox is None:
+            return
         if self._conversation:
             events.hub.leave(events.conversation_topic(self._conversation), self._mailbox)
             self._conversation = ""
@@ -148,8 +155,9 @@ class PageConsumer(AsyncConsumer):
         return await _read(read)
 
 
-async def _read(query: Any, *arguments: object) -> Any:
-    return await database_sync_to_async(query, thread_sensitive=False)(*arguments)
+async def _read(query: Callable[..., T], *arguments: object) -> T:
+    found: T = await database_sync_to_async(query, thread_sensitive=False)(*arguments)
+    return found
 
 
 def _parsed(text: str | None) -> object:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django import forms
 from django.conf import settings
+from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from conversations import catalogue
@@ -20,7 +21,7 @@ class Text(forms.CharField):
         super().__init__(strip=False, widget=forms.Textarea, **kwargs)
 
     def to_python(self, value: Any) -> str:
-        return super().to_python((value or "").replace("\r\n", "\n"))
+        return (super().to_python(value) or "").replace("\r\n", "\n")
 
 
 class MessageForm(forms.Form):
@@ -28,11 +29,8 @@ class MessageForm(forms.Form):
     request_id = forms.UUIDField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"request_id": uuid4()}, **kwargs)
-        limit = settings.MESSAGE_MAX_CHARS
-        field = self.fields["text"]
-        field.max_length = limit
-        field.validators.append(forms.fields.validators.MaxLengthValidator(limit))
+        super().__init__(*args, **{"initial": {"request_id": uuid4()}, **kwargs})
+        _limit(self.fields["text"], settings.MESSAGE_MAX_CHARS)
 
     def clean_text(self) -> str:
         text: str = self.cleaned_data["text"]
@@ -60,10 +58,7 @@ class SettingsForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        limit = settings.SYSTEM_PROMPT_MAX_CHARS
-        self.fields["system_prompt"].validators.append(
-            forms.fields.validators.MaxLengthValidator(limit)
-        )
+        _limit(self.fields["system_prompt"], settings.SYSTEM_PROMPT_MAX_CHARS)
 
     @classmethod
     def of(cls, conversation: Conversation) -> "SettingsForm":
@@ -113,6 +108,12 @@ class SettingsForm(forms.Form):
         if name == "stop":
             return tuple(line for line in (value or "").split("\n") if line)
         return float(value) if isinstance(value, Decimal) else value
+
+
+def _limit(field: forms.Field, characters: int) -> None:
+    """Set here and not on the class, so that the setting counts that holds when it is used."""
+    field.max_length = characters  # type: ignore[attr-defined]  # all of ours are CharFields
+    field.validators.append(MaxLengthValidator(characters))
 
 
 def _probe(**parameter: Any) -> ChatRequest:

@@ -28,7 +28,7 @@ ENDING_SECONDS = 2
 LINE_MAX = 500
 
 
-class ModelFileMissing(Exception):  # noqa: N818  named after what happened
+class ModelFileMissing(Exception):
     """LOCAL_MODEL names a file that is not there."""
 
 

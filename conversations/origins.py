@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -44,7 +44,7 @@ def is_ours(origin: str, *, host: str, secure: bool) -> bool:
         return False
 
 
-def _whole(url: Any) -> tuple[str, str, int]:
+def _whole(url: SplitResult) -> tuple[str, str, int]:
     port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
     return url.scheme, url.hostname or "", port
 

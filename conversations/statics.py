@@ -9,5 +9,5 @@ class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     # Ours alone: what looks like an import in a library's comment names no file of theirs.
     _js_module_import_aggregation_patterns = (
         "js/*.js",
-        HashedFilesMixin._js_module_import_aggregation_patterns[1],
+        HashedFilesMixin._js_module_import_aggregation_patterns[1],  # type: ignore[attr-defined]
     )

@@ -65,7 +65,7 @@ def configure(
 
 
 def choose_head(*, conversation: Conversation, actor: User, message: Message) -> None:
-    """Makes the branch through this message the one that everybody sees: down to its newest leaf."""
+    """Makes the branch through this message, down to its newest leaf, the one that all see."""
     leaf = message
     while child := leaf.children.filter(deleted_at=None).order_by("-pk").first():
         leaf = child

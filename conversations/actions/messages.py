@@ -60,7 +60,9 @@ def send(*, conversation: Conversation, author: User, text: str, request_id: UUI
 
 def title_from(text: str) -> str:
     """The first line, without the marks of Markdown, at most 60 characters, cut at a word."""
-    line = next((line.strip(" #>*`-\t") for line in text.splitlines() if line.strip(" #>*`-\t")), "")
+    line = next(
+        (line.strip(" #>*`-\t") for line in text.splitlines() if line.strip(" #>*`-\t")), ""
+    )
     line = " ".join(line.split())
     if len(line) <= 60:
         return line

@@ -83,7 +83,8 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 async def _read(query: Callable[..., T], *arguments: object) -> T:
-    return await database_sync_to_async(query, thread_sensitive=False)(*arguments)
+    found: T = await database_sync_to_async(query, thread_sensitive=False)(*arguments)
+    return found
 
 
 def _latest() -> int:
@@ -98,6 +99,4 @@ def _changes(after: int) -> list[tuple[int, str, str | None, str]]:
 
 
 def _revisions(ids: list[str]) -> list[tuple[str, int]]:
-    return list(
-        Conversation.objects.filter(public_id__in=ids).values_list("public_id", "revision")
-    )
+    return list(Conversation.objects.filter(public_id__in=ids).values_list("public_id", "revision"))

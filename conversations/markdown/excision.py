@@ -37,12 +37,14 @@ class _Block:
     tag: str
     first: int = 0  # lines, from 1
     last: int = 0
+    tells: bool = True  # an item whose own words show whether its list is tight or loose
     children: list["_Block"] = field(default_factory=list)
 
 
 _BLOCK_TAG = re.compile(
     r"<(/?)(ul|ol|li|p|pre|h[1-6]|hr|blockquote|table|thead|tbody|tr|section)\b"
-    r'(?: data-sourcepos="(\d+):\d+-(\d+):(\d+)")?'
+    r'(?: data-sourcepos="(\d+):\d+-(\d+):(\d+)")?[^>]*>'
+    r"(?=(<(?:ul|ol|pre|h[1-6]|hr|blockquote|div|table|/li)\b)?)"
 )
 _BLOCK_START = re.compile(r"<(?:ul|ol|li|p|pre|h[1-6]|hr|blockquote|div|tr|tbody)\b")
 _PIECE = re.compile(r"<(?:[^>\"]|\"[^\"]*\")*>|[^<]+")
@@ -77,10 +79,10 @@ def _without_inner_blocks(source: str, starts: list[int], top: _Block) -> Iterat
     block = top
     while block.children:
         block = block.children[-1]
-        if len(block.children) > 2:
+        if len(block.children) > 2 and block.tells:
             end = starts[block.children[-2].last]
-            # The witness tells a loose list from a tight one; one item alone may not.
-            for witness in block.children[:2]:
+            # Two witnesses may show a blank line between items where one does not.
+            for witness in [child for child in block.children[:4] if child.tells][:2]:
                 start = starts[witness.last]
                 if start < end:
                     yield Candidate(source[:start] + source[end:], Kind.BLOCK)
@@ -155,7 +157,7 @@ def _outline(markup: str) -> _Block:
     """The block structure with line numbers, from the Markdown library's output."""
     top = _Block("")
     stack = [top]
-    for closing, tag, first, last, column in _BLOCK_TAG.findall(markup):
+    for closing, tag, first, last, column, wordless in _BLOCK_TAG.findall(markup):
         if closing:
             done = stack.pop()
             if not done.first and done.children:
@@ -163,7 +165,7 @@ def _outline(markup: str) -> _Block:
             continue
         # An end at column 0 is the end of the line before.
         end = int(last or 0) - (column == "0")
-        block = _Block(tag, int(first or 0), end)
+        block = _Block(tag, int(first or 0), end, tells=tag != "li" or not wordless)
         stack[-1].children.append(block)
         if tag != "hr":
             stack.append(block)

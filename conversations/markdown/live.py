@@ -23,10 +23,12 @@ from conversations.markdown.guards import Guard
 from conversations.markdown.spine import Patch, Place, difference, units
 from conversations.markdown.whole import normalise, pipeline, plain, render
 
-WORK_FACTOR = 64  # characters rendered per character of text, at most, beyond the first thousands
-WORK_FLOOR = 32_768
-BYTES_FACTOR = 2.4  # bytes sent per byte of HTML
-BYTES_FLOOR = 16_384
+WORK_FACTOR = 64  # characters rendered at most: so many per character of text,
+WORK_PER_FEED = 2_048  # so many per call, because pieces may be as small as a token,
+WORK_FLOOR = 32_768  # and these to begin with
+BYTES_FACTOR = 2.0  # bytes of HTML sent at most: so many per byte of the answer's HTML,
+BYTES_PER_FEED = 48  # per call
+BYTES_FLOOR = 16_384  # and to begin with
 FIRST_EXCISION = 384  # characters of source
 REFERENCE_REACH = 1_000  # characters back from the end where a definition may still be growing
 
@@ -66,6 +68,7 @@ class LiveMarkdown:
         self._plain: list[str] = []
         self._plain_units = 0
         self._length = 0
+        self._feeds = 0
         self._sent = 0
         self._cut = _Cut()
         self._anchor = _Cut()  # at the top level: the way back when a head changes
@@ -88,6 +91,7 @@ class LiveMarkdown:
     def feed(self, text: str) -> Patch | None:
         """What changed for the viewers since the last call, or None."""
         self._pieces.append(text)
+        self._feeds += 1
         arrived = self._release(text)
         if not arrived:
             return None
@@ -141,7 +145,8 @@ class LiveMarkdown:
         return Patch((0,), 0, (whole,))
 
     def _may_render(self, characters: int) -> bool:
-        return self.work + characters <= WORK_FACTOR * self._length + WORK_FLOOR
+        allowed = WORK_FACTOR * self._length + WORK_PER_FEED * self._feeds + WORK_FLOOR
+        return self.work + characters <= allowed
 
     def _changes_what_was_sent(self, arrived: int) -> bool:
         """A definition gives a meaning to brackets anywhere in the text."""
@@ -195,7 +200,8 @@ class LiveMarkdown:
         """Whether the bytes sent keep in step with the answer; if not, a later patch brings it."""
         if patch is None:
             return True
-        if self._sent + patch.size > BYTES_FACTOR * size + BYTES_FLOOR:
+        allowed = BYTES_FACTOR * size + BYTES_PER_FEED * self._feeds + BYTES_FLOOR
+        if self._sent + patch.size > allowed:
             return False
         self._sent += patch.size
         return True

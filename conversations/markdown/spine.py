@@ -38,8 +38,8 @@ class Patch:
 
     @property
     def size(self) -> int:
-        """Bytes of UTF-8 on the wire, nearly."""
-        return sum(len(part.encode()) for part in self.html) + 4 * len(self.path) + 24
+        """Bytes of HTML."""
+        return sum(len(part.encode()) for part in self.html)
 
 
 class Place:

@@ -60,9 +60,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
     def held_by(self, worker: str) -> Self:
         """Still this worker's to write: running, or stopped with text not yet put away."""
-        return self.filter(
-            worker=worker, settled_at=None, state__in=(State.RUNNING, State.STOPPED)
-        )
+        return self.filter(worker=worker, settled_at=None, state__in=(State.RUNNING, State.STOPPED))
 
     def abandoned(self, now: "datetime") -> Self:
         """Claimed by a worker that has not renewed its lease."""
@@ -105,9 +103,7 @@ class Generation(models.Model):
     upstream_id = models.CharField(max_length=200, blank=True)
     prompt_tokens = models.PositiveIntegerField(null=True)
     completion_tokens = models.PositiveIntegerField(null=True)
-    usage_source = models.CharField(
-        max_length=8, choices=UsageSource, default=UsageSource.UNKNOWN
-    )
+    usage_source = models.CharField(max_length=8, choices=UsageSource, default=UsageSource.UNKNOWN)
 
     objects = GenerationQuerySet.as_manager()
 

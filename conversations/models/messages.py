@@ -1,6 +1,6 @@
 """Messages: the nodes of a conversation's tree."""
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.db import models
 from django.db.models.functions import Coalesce
@@ -12,9 +12,6 @@ from conversations import markdown
 from conversations.models.conversations import Conversation
 from conversations.models.ids import public_id
 from conversations.models.people import User
-
-if TYPE_CHECKING:
-    from conversations.models.generations import Choice
 
 BRANCH = """
     WITH RECURSIVE branch(id, parent_id) AS (
@@ -105,7 +102,6 @@ class Message(models.Model):
     edited_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
 
-    choices: "models.Manager[Choice]"
     objects = MessageQuerySet.as_manager()
 
     class Meta:

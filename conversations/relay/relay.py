@@ -163,9 +163,7 @@ class Relay:
                 if run.generation.pk in gone:
                     run.stop()
 
-    def _keep(
-        self, kept: list[actions.generations.Kept], running: list[int]
-    ) -> set[int]:
+    def _keep(self, kept: list[actions.generations.Kept], running: list[int]) -> set[int]:
         return actions.generations.keep(worker=self.worker, kept=kept, running=running)
 
     async def _sweep_loop(self) -> None:

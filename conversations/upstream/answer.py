@@ -21,7 +21,7 @@ from .errors import (
 )
 from .events import Event
 from .patience import Patience
-from .sse import EventTooLarge, SSEDecoder
+from .sse import BOM, EventTooLarge, SSEDecoder
 
 # Seconds that `[DONE]` may be ahead of the end of the body.
 AFTER_DONE = 0.1
@@ -153,11 +153,10 @@ class Answer:
 
     def _feed(self, data: bytes) -> None:
         if self._form is None:
-            self._held += data
+            # Blanks and a byte order mark say nothing, and there may be no end of blanks.
+            self._held = (self._held + data).removeprefix(BOM).lstrip()
             self._form = form(bytes(self._held[:64]), self._content_type)
             if self._form is None:
-                # A hostile server may send blanks for ever.
-                del self._held[64:]
                 return
             data = bytes(self._held)
             self._held.clear()
@@ -218,5 +217,5 @@ class Answer:
         return Unreadable(detail=detail)
 
 
-class _Exceeded(Exception):  # noqa: N818 - a signal inside this module, not an error to others
+class _Exceeded(Exception):
     """A limit of ours was reached: what came so far is the answer."""

@@ -64,10 +64,10 @@ def inflater(encoding: str) -> Inflater | None:
 def form(start: bytes, content_type: str) -> Form | None:
     """Tell from the first bytes what the body is, since content types lie; None: not enough yet.
 
-    Raises Unreadable for anything but events or JSON.
+    `start` comes without leading blanks and byte order mark. Raises Unreadable for anything but
+    events or JSON.
     """
-    start = start.removeprefix(BOM).lstrip()
-    if not start or BOM.startswith(start):
+    if BOM.startswith(start):
         return None
     if start[0] in b"{[":
         return "json"

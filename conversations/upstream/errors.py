@@ -22,7 +22,7 @@ UpstreamError
     └── Stalled              timeout_idle
 """
 
-# ruff: noqa: N818 - each name says what happened; the root alone says that it is an error
+
 
 import re
 from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import NamedTuple
 BOM = b"\xef\xbb\xbf"
 
 
-class EventTooLarge(Exception):  # noqa: N818 - it says what happened, like its neighbours
+class EventTooLarge(Exception):
     """An event grew over the decoder's limit."""
 
 

@@ -115,6 +115,7 @@ class PacedStream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         import aiohttp
+        from aiohttp.http_exceptions import HttpProcessingError
 
         content = self._response.content
         while True:
@@ -129,7 +130,7 @@ class PacedStream(httpx.AsyncByteStream):
                     yield data
             try:
                 data = await content.readany()
-            except (aiohttp.ClientError, OSError) as error:
+            except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
                 raise _as_httpx(error) from error
             if not data:
                 return
@@ -155,7 +156,8 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
 def _as_httpx(error: Exception) -> httpx.TransportError:
     import aiohttp
 
-    text = str(error)
+    # The parser's further lines quote the answer, which is not for the log.
+    text = str(error).partition("\n")[0]
     if isinstance(error, aiohttp.ServerTimeoutError):
         return httpx.ConnectTimeout(text)
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -37,9 +37,7 @@ def choose(request: SignedInRequest, message: str) -> HttpResponse:
     return HttpResponse(status=204)  # every page hears of it by its socket
 
 
-def _answer(
-    request: SignedInRequest, public_id: str, act: Callable[..., Message]
-) -> HttpResponse:
+def _answer(request: SignedInRequest, public_id: str, act: Callable[..., Message]) -> HttpResponse:
     row = access.message(request.user, public_id, to="write")
     try:
         act(answer=row, actor=request.user)

@@ -7,7 +7,7 @@ from conversations import branding
 
 
 @require_GET
-def brand(request: HttpRequest) -> HttpResponse:
+def brand(_request: HttpRequest) -> HttpResponse:
     """The accent as a stylesheet: the same for everybody, signed in or not."""
     return HttpResponse(
         branding.stylesheet(),

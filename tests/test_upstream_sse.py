@@ -144,7 +144,10 @@ def test_one_byte_at_a_time_changes_nothing(stream: bytes) -> None:
     assert decode(*(bytes([b]) for b in stream), flush=True) == decode(stream, flush=True)
 
 
-@given(st.lists(st.text(alphabet=st.characters(exclude_characters="\r\n")), min_size=1), ENDS)
+@given(
+    st.lists(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r\n")), min_size=1),
+    ENDS,
+)
 def test_what_is_sent_as_data_comes_back(texts: list[str], end: bytes) -> None:
     stream = b"".join(b"data: " + text.encode() + end + end for text in texts)
     assert [event.data.decode() for event in decode(stream)] == texts

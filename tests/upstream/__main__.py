@@ -13,7 +13,7 @@ EPILOG = "Write “#scenario NAME option=value” into a message to play one of:
 
 def main() -> None:
     scenarios = everything()
-    listing = "\n".join(f"  {s.name:20} {s.summary}" for s in scenarios)
+    listing = "\n".join(f"  {s.row or '':>3} {s.name:20} {s.summary}" for s in scenarios)
     parser = argparse.ArgumentParser(
         prog="python -m tests.upstream",
         description=f"A chat completions server on loopback with {', '.join(MODELS)}.",

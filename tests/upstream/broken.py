@@ -1,4 +1,4 @@
-"""Scenarios: silence and broken connections (rows 34 and 36)."""
+"""Scenarios: silence and broken connections (rows 13, 34 and 36)."""
 
 import asyncio
 
@@ -69,3 +69,20 @@ async def drop_in_headers(wire: Wire, request: Request) -> None:
     """Hang up in the middle of the headers."""
     await wire.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/ev")
     await wire.cut()
+
+
+@scenario(13)
+async def bad_chunk(wire: Wire, request: Request) -> None:
+    """Some text, then bytes that are no chunk."""
+    await wire.head()
+    await wire.event(chunk("Half an answer"))
+    await asyncio.sleep(0.02)
+    await wire.raw(b"zz\r\nrubbish\r\n")
+    await wire.until_gone()
+
+
+@scenario(36)
+async def bad_head(wire: Wire, request: Request) -> None:
+    """An answer that is not HTTP."""
+    await wire.raw(b"220 mail.example ESMTP\r\n\r\n")
+    await wire.until_gone()

@@ -147,6 +147,17 @@ async def bom_and_fields(wire: Wire, request: Request) -> None:
 
 
 @scenario(19)
+async def blanks(wire: Wire, request: Request) -> None:
+    """Hundreds of blank lines in several pieces ahead of the first event."""
+    await wire.head()
+    for start in (b"\xef\xbb", b"\xbf", b"\n" * 100, b"\r\n" * 100):
+        await wire.send(start)
+        await asyncio.sleep(0.002)
+    await wire.send(stream_bytes())
+    await wire.end()
+
+
+@scenario(19)
 async def named_error(wire: Wire, request: Request) -> None:
     """An event called `error`."""
     await wire.head()

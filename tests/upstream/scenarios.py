@@ -1,7 +1,7 @@
 """Every way in which servers were seen to misbehave, by name.
 
-`row` counts the quirks in groups, in the order in which an answer meets them; the tests of the
-client go through the same numbers.
+`row` is the number of the quirk that a scenario plays; the tests of the client are named by the
+same numbers. 0 is for good answers at a pace.
 """
 
 from collections.abc import Awaitable, Callable

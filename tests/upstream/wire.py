@@ -25,7 +25,7 @@ class Request:
         return orjson.loads(self.body)
 
 
-class HungUp(Exception):  # noqa: N818 - no error, the end of a scenario
+class HungUp(Exception):
     """The scenario is over: the connection was closed by one side or the other."""
 
 

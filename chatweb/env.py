@@ -1,6 +1,7 @@
 """Typed readers for settings from the environment: nonsense is refused at start-up, by name.
 
-Each reader notes what it read in `DECLARED`, so that a test can hold the README's table against it.
+Each reader notes what it read in `DECLARED`, so that a test can hold the README's table against it;
+`python -m chatweb.env` prints that table.
 """
 
 import os
@@ -60,3 +61,22 @@ def seconds(name: str, default: float, *, low: float, high: float, why: str) -> 
     if not low <= value <= high:  # NaN fails every comparison, so it is refused here too
         raise ImproperlyConfigured(f"{name}={raw} is not between {low:g} and {high:g} seconds.")
     return value
+
+
+def table() -> str:
+    """All settings as Markdown, in the order in which they are read."""
+    rows = [(f"`{one.name}`", _code(one.default), one.why) for one in DECLARED.values()]
+    cells = [("Setting", "Default", "What it does, or why"), ("---", "---", "---"), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells
+    )
+
+
+def _code(default: str) -> str:
+    return f"`{default}`" if default else ""
+
+
+if __name__ == "__main__":
+    from chatweb import settings  # reading them declares them, in the module that they import
+
+    print(settings.env.table())

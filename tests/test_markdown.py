@@ -110,7 +110,7 @@ def test_attacks_in_one_growing_answer_stay_within_the_allow_list() -> None:
         for piece in (attack[: len(attack) // 2], attack[len(attack) // 2 :], "\n\n"):
             patch = answer.feed(piece)
             for html in patch.html if patch else ():
-                assert_safe(html)
+                assert_safe("." + html)  # a parser drops a byte order mark that stands first
     assert_safe(answer.html())
     assert_safe(answer.finish())
 

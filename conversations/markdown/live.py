@@ -24,7 +24,7 @@ from conversations.markdown.spine import Patch, Place, difference, units
 from conversations.markdown.whole import normalise, pipeline, plain, render
 
 WORK_FACTOR = 64  # characters rendered at most: so many per character of text,
-WORK_PER_FEED = 2_048  # so many per call, because pieces may be as small as a token,
+WORK_PER_FEED = 8_192  # so many per call: an answer up to that length never waits,
 WORK_FLOOR = 32_768  # and these to begin with
 BYTES_FACTOR = 2.0  # bytes of HTML sent at most: so many per byte of the answer's HTML,
 BYTES_PER_FEED = 48  # per call

@@ -3,8 +3,7 @@
 from typing import get_args
 
 from conversations.models import Generation, Message
-from conversations.upstream import ChatMessage, ChatRequest
-from conversations.upstream.chat import Role
+from conversations.upstream import ChatMessage, ChatRequest, Role
 
 
 def compose(generation: Generation) -> ChatRequest:

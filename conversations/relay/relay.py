@@ -60,6 +60,8 @@ class Relay:
                 asyncio.ensure_future(loop())
                 for loop in (self._claim_loop, self._keep_loop, self._sweep_loop, self._tick_loop)
             ]
+            if server := catalogue.upstream():
+                self._client(server)  # now, so that the first answer does not wait for imports
             if catalogue.asks_the_server():
                 loops.append(asyncio.ensure_future(self._learn_loop()))
             done, _pending = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)

@@ -56,6 +56,8 @@ class Settlement:
     error_message: str = ""
     error_detail: str = ""
     retry_at: datetime | None = None
+    first_token_at: datetime | None = None
+    upstream_id: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
@@ -67,6 +69,8 @@ class Settlement:
             "error_message": self.error_message[:500],
             "error_detail": self.error_detail,
             "retry_at": self.retry_at,
+            "first_token_at": self.first_token_at,
+            "upstream_id": self.upstream_id[:200],
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "usage_source": UsageSource.REPORTED if known else UsageSource.UNKNOWN,
@@ -146,21 +150,15 @@ def claim(*, worker: str, most: int) -> list[Generation]:
     return claimed
 
 
-def mark_first_token(*, generation_id: int, worker: str, upstream_id: str) -> None:
-    Generation.objects.held_by(worker).filter(pk=generation_id, first_token_at=None).update(
-        first_token_at=timezone.now(), upstream_id=upstream_id[:200]
-    )
-
-
 def keep(*, worker: str, kept: Collection[Kept], running: Collection[int]) -> set[int]:
     """Brings the table up to date for all that is new in a worker's answers, in one transaction,
     and renews its lease. Returns those of `running` that are not running for it any more."""
     with transaction.atomic():
         until = timezone.now() + timedelta(seconds=settings.RELAY_LEASE_SECONDS)
-        Generation.objects.held_by(worker).update(lease_until=until)
+        Generation.objects.held_by(worker).filter(pk__in=running).update(lease_until=until)
         for one in kept:
             _held_message(worker, one.generation_id, one.message_id).update(
-                text=one.text, reasoning=one.reasoning
+                text=one.text, reasoning=one.reasoning, html="", html_version=0
             )
         still = Generation.objects.filter(pk__in=running, worker=worker, state=State.RUNNING)
         return set(running) - set(still.values_list("pk", flat=True))
@@ -192,8 +190,8 @@ def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settleme
         )
         if not won:
             # Stopped meanwhile: that is how it ended, whatever the upstream said last.
-            usage = {name: columns[name] for name in USAGE_COLUMNS}
-            won = mine.filter(state=State.STOPPED).update(settled_at=now, **usage)
+            known = {name: columns[name] for name in KNOWN_WHEN_STOPPED}
+            won = mine.filter(state=State.STOPPED).update(settled_at=now, **known)
         if not won:
             return False
         html = markdown.render(kept.text)
@@ -207,7 +205,13 @@ def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settleme
     return True
 
 
-USAGE_COLUMNS = ("prompt_tokens", "completion_tokens", "usage_source")
+KNOWN_WHEN_STOPPED = (
+    "first_token_at",
+    "upstream_id",
+    "prompt_tokens",
+    "completion_tokens",
+    "usage_source",
+)
 
 
 def give_up_abandoned(*, dead_workers: Collection[str] = ()) -> int:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from conversations import actions, catalogue, events, fragments
 from conversations.models import Choice, Generation
 from conversations.relay.prompt import compose
-from conversations.relay.run import Postponed, Run, invalid
+from conversations.relay.run import Postponed, Run, internal, invalid
 from conversations.upstream import Client, InvalidRequest, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients: dict[Upstream, Client] = {}
         self._wake = asyncio.Event()
+        self._ending = False
         self._told_places: dict[str, tuple[int, object]] = {}
 
     @property
@@ -74,6 +75,7 @@ class Relay:
             await self._end()
 
     async def _end(self) -> None:
+        self._ending = True
         for run in self._runs.values():
             run.interrupt()
         while self._tasks:
@@ -207,38 +209,47 @@ class Relay:
 
     async def _answer(self, choice: Choice) -> None:
         generation = choice.generation
+        kept = actions.generations.Kept(
+            generation_id=generation.pk,
+            message_id=choice.message_id,
+            text=choice.message.text,
+            reasoning=choice.message.reasoning,
+        )
+        try:
+            await self._write(choice)
+        except InvalidRequest as error:
+            await self._settle(generation, kept, invalid(error))
+        except Exception:
+            # Whatever it is, people see that it failed and the row does not stay open for ever.
+            log.exception("generation %s failed", generation.public_id)
+            run = self._runs.get(generation.public_id)
+            await self._settle(generation, run.kept() if run else kept, internal())
+        finally:
+            self._runs.pop(generation.public_id, None)
+            self._wake.set()
+
+    async def _write(self, choice: Choice) -> None:
+        generation = choice.generation
         server = catalogue.upstream()
         if server is None:
             raise LookupError("a generation was queued for no upstream")
-        try:
-            request = await self._do(compose, generation)
-        except InvalidRequest as error:
-            kept = actions.generations.Kept(
-                generation_id=generation.pk,
-                message_id=choice.message_id,
-                text=choice.message.text,
-                reasoning=choice.message.reasoning,
-            )
-            await self._settle(generation, kept, invalid(error))
-            return
         run = Run(
             choice,
-            request,
+            await self._do(compose, generation),
             self._client(server),
             running=lambda: self.running,
-            first_token=self._mark_first_token,
             may_postpone=generation.attempts < server.limits.retries,
         )
         self._runs[generation.public_id] = run
+        if self._ending:
+            run.interrupt()
+        await events.hub.deliver(_progress(choice))
         try:
-            await events.hub.deliver(_progress(choice))
             outcome = await run.read()
-            await self._settle(generation, run.kept(), outcome)
         except Postponed as later:
-            await self._postpone(choice, later)
-        finally:
-            del self._runs[generation.public_id]
-            self._wake.set()
+            await self._postpone(generation, later)
+        else:
+            await self._settle(generation, run.kept(), outcome)
 
     async def _settle(
         self,
@@ -260,24 +271,13 @@ class Relay:
             else:
                 return
 
-    async def _postpone(self, choice: Choice, later: Postponed) -> None:
+    async def _postpone(self, generation: Generation, later: Postponed) -> None:
         until = timezone.now() + timedelta(seconds=later.delay)
-        generation = choice.generation
         await self._do(
             lambda: actions.generations.postpone(
                 generation=generation, worker=self.worker, until=until, reason=later.reason
             )
         )
-
-    async def _mark_first_token(self, run: Run) -> None:
-        """Written beside the reading: the first words do not wait for the database."""
-
-        def mark() -> None:
-            actions.generations.mark_first_token(
-                generation_id=run.generation.pk, worker=self.worker, upstream_id=run.upstream_id
-            )
-
-        asyncio.get_running_loop().run_in_executor(self._database, mark)
 
     def _client(self, server: Upstream) -> Client:
         if server not in self._clients:

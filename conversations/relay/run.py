@@ -1,10 +1,10 @@
 """One generation being written: from the first byte upstream to its settlement."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -30,8 +30,6 @@ from conversations.upstream import (
     UsageReported,
 )
 
-log = logging.getLogger(__name__)
-
 # A wait that people would notice goes back into the queue, where everybody can see it.
 POSTPONED_FROM = 1.0
 
@@ -56,7 +54,6 @@ class Run:
         client: Client,
         *,
         running: Callable[[], int],
-        first_token: Callable[["Run"], Awaitable[None]],
         may_postpone: bool,
     ) -> None:
         self.generation: Generation = choice.generation
@@ -68,11 +65,9 @@ class Run:
         self._request = request
         self._client = client
         self._running = running
-        self._first_token = first_token
         self._may_postpone = may_postpone
         self._reasoning: list[str] = [choice.message.reasoning] if choice.starts_at else []
         self._new_reasoning: list[str] = []
-        self._has_words = False
         self._usage: UsageReported | None = None
         self._finished: Finished | None = None
         self._pace = Pace()
@@ -120,7 +115,9 @@ class Run:
     # --- Reading ---
 
     async def read(self) -> Settlement:
-        """Reads to the end, however it comes. Raises Postponed."""
+        """Reads to the end, however it comes. Raises Postponed, and what no upstream causes."""
+        if self._restarting:
+            return self._ended(State.INTERRUPTED, "restarting", self._why_cancelled())
         self._reading = asyncio.ensure_future(self._read())
         await asyncio.wait({self._reading})
         if self._reading.cancelled():
@@ -128,16 +125,11 @@ class Run:
         error = self._reading.exception()
         if error is None:
             return self._done()
-        if isinstance(error, Postponed):
-            raise error
         if isinstance(error, Interrupted):
             return self._ended(State.INTERRUPTED, error.code, error.message, error)
         if isinstance(error, UpstreamError):
             return self._ended(State.FAILED, error.code, error.message, error)
-        log.error("generation %s failed", self.generation.public_id, exc_info=error)
-        return self._ended(
-            State.FAILED, "internal", _("Something went wrong in the portal. It has been noted.")
-        )
+        raise error
 
     async def _read(self) -> None:
         self._pace.begin()
@@ -178,6 +170,8 @@ class Run:
         self._new_reasoning.clear()
         self._reasoning.append(reasoning)
         self.is_dirty = True
+        if self.generation.first_token_at is None:
+            self.generation.first_token_at = timezone.now()
         patch = self.live.feed(text) if text else None
         if patch is not None or reasoning:
             self.seq += 1
@@ -191,10 +185,6 @@ class Run:
                     reasoning=reasoning,
                 )
             )
-        if not self._has_words:
-            self._has_words = True
-            self.generation.first_token_at = timezone.now()
-            await self._first_token(self)
 
     # --- How it ended ---
 
@@ -207,31 +197,43 @@ class Run:
         if end is None:  # the client never ends without it; if it did, this is no success
             return self._ended(State.INTERRUPTED, "no_end", _("The answer ended without an end."))
         reason = end.reason.value if end.reason is not FinishReason.OTHER else "other"
-        usage = self._usage
         return Settlement(
-            state=State.DONE,
-            finish_reason=reason,
-            error_message=end.note,
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
+            state=State.DONE, finish_reason=reason, error_message=end.note, **self._known()
         )
 
     def _ended(
         self, state: State, code: str, message: str, error: UpstreamError | None = None
     ) -> Settlement:
         retry_after = error.retry_after if error else None
-        usage = self._usage
         return Settlement(
             state=state,
             error_code=code,
             error_message=message,
             error_detail=error.detail if error else "",
             retry_at=timezone.now() + timedelta(seconds=retry_after) if retry_after else None,
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
+            **self._known(),
         )
+
+    def _known(self) -> dict[str, Any]:
+        """What is known of an answer however it ended; usage that nobody reported stays unknown."""
+        usage = self._usage
+        return {
+            "first_token_at": self.generation.first_token_at,
+            "upstream_id": self.upstream_id,
+            "prompt_tokens": usage.prompt_tokens if usage else None,
+            "completion_tokens": usage.completion_tokens if usage else None,
+        }
 
 
 def invalid(error: InvalidRequest) -> Settlement:
     """The stored request is not one that can be sent."""
     return Settlement(state=State.FAILED, error_code=error.code, error_message=error.message)
+
+
+def internal() -> Settlement:
+    """A mistake of ours."""
+    return Settlement(
+        state=State.FAILED,
+        error_code="internal",
+        error_message=_("Something went wrong in the portal. It has been noted."),
+    )

@@ -2,7 +2,7 @@
 import { announceSoon } from "./announce.js";
 import { articleOf, bodyOf, liveArticles, placeArticles, settleArticle } from "./articles.js";
 import { dressCode } from "./code.js";
-import { byId, openConversation } from "./dom.js";
+import { byId, openConversation, word } from "./dom.js";
 import { applyKeyframe, applyPatch, lastElement } from "./patch.js";
 import { sync } from "./sync.js";
 import { showTimes } from "./times.js";
@@ -45,7 +45,14 @@ function moveCaret(article, body) {
   place?.setAttribute("data-caret", "");
 }
 
+/** The words say it themselves, whatever the state line said before. */
+function showPhase(article, phrase) {
+  showProgress(article, word(phrase));
+}
+
 function grew(article, body) {
+  if (body.firstChild) showPhase(article, "writing");
+  else if (article.querySelector("[data-reasoning]:not([hidden])")) showPhase(article, "thinking");
   dressCode(body);
   moveCaret(article, body);
   announceSoon(body);

@@ -48,6 +48,7 @@ export function startPopovers() {
       const opens = event.newState === "open";
       openerOf(popover)?.setAttribute("aria-expanded", String(opens));
       if (opens) requestAnimationFrame(() => place(popover));
+      if (opens && popover.matches(".models, .settings")) import("./settings.js");
       else popover.dataset.closedAt = performance.now();
     },
     true,
@@ -71,10 +72,12 @@ export function startPopovers() {
   on("focusout", "#row-menu", (event, menu) => {
     if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.hidePopover();
   });
-  addEventListener("resize", () => {
+  const placeOpen = () => {
     const open = document.querySelector(":popover-open[data-anchor]");
     if (open) place(open);
-  });
+  };
+  addEventListener("resize", placeOpen);
+  document.addEventListener("htmx:afterSwap", placeOpen);
   // A refused field that nobody sees would stop the form without a word.
   document.addEventListener(
     "invalid",

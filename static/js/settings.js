@@ -1,9 +1,9 @@
-/** Which model answers, and how: the picker and the settings of a conversation. */
-import { byId, element, main, on, openConversation, request, word } from "./dom.js";
+/** Which model answers, and how: the picker and the settings. Loaded when one of them opens. */
+import { byId, element, on, openConversation, request, word } from "./dom.js";
 import { toast } from "./toast.js";
 
-const isSaved = () => byId("settings-form")?.tagName === "FORM";
 const hidden = () => document.querySelector("[data-model-value]");
+const fields = () => byId("settings-form").querySelectorAll("input:not([type=hidden]), textarea");
 
 async function choose(option) {
   const { model } = option.dataset;
@@ -11,7 +11,7 @@ async function choose(option) {
   byId("models").hidePopover();
   if (model === before) return;
   show(model);
-  if (isSaved() && !(await saveModel(model))) {
+  if (openConversation() && !(await saveModel(model))) {
     show(before);
     toast(word("failed"));
   }
@@ -26,7 +26,7 @@ function show(model) {
 }
 
 /** A composer that came anew from the server may know an older choice. */
-export function showModel() {
+function showModel() {
   const model = hidden()?.value;
   const name = document.querySelector("[data-model-chip] .chip-name");
   if (!model || !name || name.textContent === model) return;
@@ -35,7 +35,7 @@ export function showModel() {
   name.textContent = model;
 }
 
-/** The model alone changes: what stands in the other fields and was not saved stays there unsaved. */
+/** The model alone changes: what stands in the other fields and was not saved stays unsaved. */
 function saveModel(model) {
   const form = byId("settings-form");
   const body = new URLSearchParams();
@@ -48,61 +48,43 @@ function saveModel(model) {
   );
 }
 
-function useDefaults() {
-  for (const field of byId("settings-form").querySelectorAll("input:not([type=hidden]), textarea")) {
-    if (field.id !== "set-system_prompt") field.value = "";
+/** A dot on the button says that something differs from the defaults. */
+function showDot() {
+  const chip = document.querySelector("[data-settings-chip]");
+  if (!chip || !byId("settings-form")) return;
+  chip.querySelector(".dot")?.remove();
+  if ([...fields()].some((field) => field.value.trim())) {
+    chip.append(element("span", { class: "dot" }));
   }
 }
 
-function markChanged() {
-  const changed = [...byId("settings-form").querySelectorAll("input:not([type=hidden]), textarea")].some(
-    (field) => field.value.trim(),
-  );
-  const chip = document.querySelector("[popovertarget=settings].chip");
-  const dot = chip?.querySelector(".dot");
-  if (changed && !dot) chip?.append(element("span", { class: "dot" }));
-  else if (!changed) dot?.remove();
+function useDefaults() {
+  for (const field of fields()) if (field.name !== "system_prompt") field.value = "";
 }
 
-export function adoptSettings() {
-  if (!byId("settings-form")) return;
-  showModel();
-  markChanged();
-}
-
-export function startSettings() {
-  on("click", ".option", (_event, option) => choose(option));
-  on("keydown", ".option", (event, option) => {
-    if (event.key === "Enter" || event.key === " ") {
-      event.preventDefault();
-      choose(option);
-    } else if (event.key.length === 1) typeAhead(event.key, option);
-  });
-  on("click", "[data-reset-settings]", useDefaults);
-  document.addEventListener("htmx:afterSwap", (event) => {
-    const { target, xhr } = event.detail;
-    if (target.id !== "settings-form") return;
-    if (xhr.status === 200) {
-      byId("settings").hidePopover();
-      toast(word("saved"), undefined, 2000);
-    } else byId("settings").querySelector("[aria-invalid]")?.focus();
-    adoptSettings();
-  });
-  document.addEventListener(
-    "toggle",
-    (event) => {
-      if (event.target.id === "settings" && event.newState === "closed" && main() && !openConversation()) markChanged();
-    },
-    true,
-  );
-  adoptSettings();
-}
-
-function typeAhead(letter, option) {
-  const options = [...byId("models").children];
-  const after = options.indexOf(option) + 1;
-  const next = [...options.slice(after), ...options].find((one) =>
-    one.dataset.model.toLowerCase().startsWith(letter.toLowerCase()),
-  );
-  next?.focus();
-}
+on("click", ".option", (_event, option) => choose(option));
+on("keydown", ".option", (event, option) => {
+  if (event.key !== "Enter" && event.key !== " ") return;
+  event.preventDefault();
+  choose(option);
+});
+on("click", "[data-reset-settings]", useDefaults);
+document.addEventListener("htmx:afterSwap", (event) => {
+  const { target, xhr } = event.detail;
+  if (target.id === "composer") {
+    showModel();
+    if (!openConversation()) showDot();
+  } else if (target.id !== "settings-form") return;
+  else if (xhr.status === 200) {
+    byId("settings").hidePopover();
+    showDot();
+    toast(word("saved"), undefined, 2000);
+  } else byId("settings").querySelector("[aria-invalid]")?.focus();
+});
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (event.target.id === "settings" && event.newState === "closed" && !openConversation()) showDot();
+  },
+  true,
+);

@@ -1,5 +1,6 @@
 /** The sidebar: a drawer on narrow screens, folded away and remembered on wide ones. */
 import { byId, on } from "./dom.js";
+import { rowOf } from "./rows.js";
 
 const root = document.documentElement;
 const narrow = matchMedia("(max-width: 800px)");
@@ -25,11 +26,33 @@ function setRail(open) {
   document.querySelector(`button${next}`)?.focus({ preventScroll: true });
 }
 
+const KEYS = { F2: "rename", Delete: "remove" };
+
+async function act(name, item) {
+  const actions = await import("./rowactions.js");
+  actions[name](item);
+}
+
+function startRowMenu() {
+  let conversation = "";
+  on("click", "[data-row-menu]", (_event, button) => {
+    ({ conversation } = button.closest(".item").dataset);
+  });
+  on("click", "[data-row-action]", (_event, button) => {
+    byId("row-menu").hidePopover();
+    act(button.dataset.rowAction, rowOf(conversation));
+  });
+  on("keydown", ".row", (event, row) => {
+    if (event.key in KEYS) act(KEYS[event.key], row.closest(".item"));
+  });
+}
+
 export function closeDrawer() {
   setDrawer(false);
 }
 
 export function startSidebar() {
+  startRowMenu();
   on("click", "button[data-drawer=open]", () => (narrow.matches ? setDrawer(true) : setRail(true)));
   on("click", "button[data-drawer=close]", closeDrawer);
   on("click", "button[data-rail=toggle]", () => (narrow.matches ? closeDrawer() : setRail(false)));

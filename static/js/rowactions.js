@@ -1,0 +1,86 @@
+/** Renaming and deleting from the sidebar, with a way back. Loaded when first asked for. */
+import { byId, element, openConversation, request, word } from "./dom.js";
+import { openNew } from "./leaving.js";
+import { leaving, markRows, rowOf } from "./rows.js";
+import { showTitle } from "./titles.js";
+import { toast } from "./toast.js";
+
+const send = (address, method, body) => request(address, { method, body }).catch(() => null);
+
+export async function remove(item) {
+  const { conversation, deletionUrl } = item.dataset;
+  leaving.add(conversation);
+  const response = await send(deletionUrl, "POST");
+  if (!response?.ok) {
+    leaving.delete(conversation);
+    toast(word("failed"));
+    return;
+  }
+  const wasOpen = conversation === openConversation();
+  const next = item.nextElementSibling;
+  const focus = next?.querySelector(".row") ?? document.querySelector("[data-new-conversation]");
+  item.remove();
+  markRows();
+  if (wasOpen) openNew();
+  else focus.focus({ preventScroll: true });
+  toast(word("deleted"), { label: word("undo"), run: () => undo(item, next, wasOpen) });
+}
+
+async function undo(item, next, wasOpen) {
+  const { conversation, deletionUrl } = item.dataset;
+  const response = await send(deletionUrl, "DELETE");
+  leaving.delete(conversation);
+  if (!response?.ok) {
+    toast(word("failed"));
+    return;
+  }
+  if (!rowOf(conversation)) {
+    byId("rows").insertBefore(item, next?.isConnected ? next : byId("rows").firstElementChild);
+    window.htmx.process(item);
+  }
+  markRows();
+  const link = rowOf(conversation).querySelector(".row");
+  if (wasOpen) link.click();
+  else link.focus();
+}
+
+export function rename(item) {
+  const link = item.querySelector(".row");
+  const title = item.querySelector(".row-title").textContent;
+  const input = element("input", { "aria-label": word("title"), maxlength: "120", value: title });
+  const form = element("form", { class: "row-rename" }, input);
+  let ended = false;
+  const end = (save) => {
+    if (ended) return;
+    ended = true;
+    const wanted = input.value.trim();
+    form.replaceWith(link);
+    link.focus({ preventScroll: true });
+    if (save && wanted && wanted !== title) saveTitle(item.dataset, wanted, title);
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    end(true);
+  });
+  input.addEventListener("blur", () => end(true));
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    end(false);
+  });
+  link.replaceWith(form);
+  input.select();
+}
+
+async function saveTitle({ conversation, titleUrl }, title, before) {
+  const show = (text) => {
+    const place = rowOf(conversation)?.querySelector(".row-title");
+    if (place) place.textContent = text;
+    showTitle(conversation, text);
+  };
+  show(title);
+  const response = await send(titleUrl, "POST", new URLSearchParams({ title }));
+  if (response?.ok) return;
+  show(before);
+  toast(word("failed"));
+}

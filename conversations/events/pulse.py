@@ -18,6 +18,7 @@ from conversations.models import Conversation, RightsChange
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 TOPIC = conversation_topic("")
+BARE_TICK = '{"t":"tick"}'  # for pages that watch no conversation
 
 
 class Pulse:
@@ -45,8 +46,8 @@ class Pulse:
         while self._hub.sockets:
             try:
                 for number, user, conversation, session in await _read(_changes, self._seen_rights):
-                    self._seen_rights = number
                     await self._apply(user, conversation, session)
+                    self._seen_rights = number  # only now: what failed is looked up again
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + settings.TICK_SECONDS
                     await self._tick()
@@ -71,6 +72,9 @@ class Pulse:
 
     async def _tick(self) -> None:
         topics = self._hub.topics(TOPIC)
+        watching = {mailbox for topic in topics for mailbox in self._hub.mailboxes(topic)}
+        for mailbox in self._hub.sockets - watching:
+            await mailbox.put(BARE_TICK, skippable=True)
         ids = [topic.removeprefix(TOPIC) for topic in topics]
         if not ids:
             return

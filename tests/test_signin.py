@@ -62,7 +62,7 @@ def test_the_fields_are_labelled_and_tell_password_managers_what_they_are(
     page = client.get(LOGIN).content.decode()
     assert '<label for="id_login">' in page
     assert '<label for="id_password">' in page
-    assert 'autocomplete="email"' in page
+    assert 'autocomplete="username"' in page
     assert 'autocomplete="current-password"' in page
 
 

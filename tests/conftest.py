@@ -1,13 +1,18 @@
 """The cast, and what all tests share."""
 
 import os
+from collections.abc import AsyncIterator
 
 import pytest
 from django.core.cache import cache
 from hypothesis import settings as hypothesis_settings
+from pytest_django import Settings
 
 from conversations import actions, catalogue
 from conversations.models import Conversation, Participant, Role, User
+from conversations.relay import Relay
+from tests import relays
+from tests.upstream import ScriptedUpstream
 
 # Threads share the machine's two cores, so time says nothing about an example.
 hypothesis_settings.register_profile("dev", deadline=None)
@@ -16,11 +21,11 @@ hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 @pytest.fixture(autouse=True)
-def _fresh_process_state():
+def _fresh_process_state() -> None:
     """What a process keeps between requests starts empty in each test."""
     cache.clear()
     catalogue.learn([])
-    yield
+    catalogue._upstream.cache_clear()
 
 
 def person(name: str, **fields: object) -> User:
@@ -30,19 +35,19 @@ def person(name: str, **fields: object) -> User:
 
 
 @pytest.fixture
-def alice(db) -> User:
+def alice(db: None) -> User:
     """Owns the conversation."""
     return person("Alice")
 
 
 @pytest.fixture
-def bob(db) -> User:
+def bob(db: None) -> User:
     """Takes part in it."""
     return person("Bob")
 
 
 @pytest.fixture
-def charlie(db) -> User:
+def charlie(db: None) -> User:
     """May see nothing of it."""
     return person("Charlie")
 
@@ -63,3 +68,18 @@ def sent(conversation: Conversation, alice: User) -> actions.messages.Sent:
     return actions.messages.send(
         conversation=conversation, author=alice, text="Why is it slow?", request_id=uuid4()
     )
+
+
+@pytest.fixture
+async def upstream(settings: Settings) -> AsyncIterator[ScriptedUpstream]:
+    """The scripted upstream on this test's loop, as the server in use."""
+    async with ScriptedUpstream() as scripted:
+        settings.UPSTREAM_BASE_URL = scripted.base_url
+        yield scripted
+
+
+@pytest.fixture
+async def relay(transactional_db: None, upstream: ScriptedUpstream) -> AsyncIterator[Relay]:
+    """A relay at work on this test's loop."""
+    async with relays.running(Relay()) as relay:
+        yield relay

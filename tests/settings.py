@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 TEST_DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}"
+(TEST_DATA / "static").mkdir(parents=True, exist_ok=True)  # nothing is collected for tests
 os.environ["DATA_DIR"] = str(TEST_DATA)
 for name in ("UPSTREAM_BASE_URL", "UPSTREAM_API_KEY", "DATABASE_URL", "SECURE", "DEBUG"):
     os.environ.pop(name, None)

@@ -7,7 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from conversations import audit, events, fragments
-from conversations.models import Conversation, Message, Participant, User
+from conversations.models import Conversation, Message, Participant, RightsChange, User
 
 
 def changed(conversation: Conversation, *, active: bool = False) -> int:
@@ -81,8 +81,10 @@ def delete(*, conversation: Conversation, actor: User) -> None:
         conversation.deleted_at = timezone.now()
         conversation.save(update_fields=["deleted_at"])
         changed(conversation)
-        for user_id in _participant_ids(conversation):
-            events.on_commit(events.ConversationGone(user_id, conversation.public_id))
+        for participant in conversation.participants.select_related("user"):
+            RightsChange.objects.create(user=participant.user, conversation=conversation)
+            gone = events.ConversationGone(participant.user.public_id, conversation.public_id)
+            events.on_commit(gone)
 
 
 def restore(*, conversation: Conversation, actor: User) -> None:

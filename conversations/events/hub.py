@@ -148,7 +148,11 @@ class Hub:
         wire = event.wire()
         # A copy: a socket may close while another is being written to.
         for mailbox in tuple(listeners):
-            await mailbox.put(wire, skippable=event.skippable)
+            try:
+                await mailbox.put(wire, skippable=event.skippable)
+            except Exception:
+                # One broken socket is no other viewer's concern, nor the answer's.
+                log.warning("a socket could not be written to", exc_info=True)
 
     def tell(self, event: Event) -> None:
         """From any thread. An event that nobody here listens to costs nothing."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from conversations.markdown import LiveMarkdown
 from tests.test_markdown import ATTACKS
@@ -38,16 +38,12 @@ async ({ source, answers }) => {
 """
 
 
-@pytest.fixture(scope="module")
-def blank() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        page = browser.new_page()
-        page.goto("about:blank")
-        yield page
-        browser.close()
+@pytest.fixture
+def blank(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto("about:blank")
+    yield page
+    page.close()
 
 
 def _frames(text: str, size: int) -> list[dict[str, object]]:

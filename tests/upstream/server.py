@@ -67,6 +67,10 @@ class ScriptedUpstream:
         self._script.append((name, options))
         return self
 
+    def forget(self) -> None:
+        """Drop what was scripted and not yet played."""
+        self._script.clear()
+
     async def until_idle(self) -> None:
         """Wait until every connection is closed."""
         async with asyncio.timeout(5), self._changed:

@@ -135,7 +135,13 @@ DATABASES["default"]["OPTIONS"] = {
 }
 CONN_MAX_AGE = 0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        # Holds the history of sign-in attempts, which many addresses must not be able to flush.
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    }
+}
 
 # --- People -------------------------------------------------------------------------------------
 
@@ -376,7 +382,13 @@ LOG_LEVEL = env.text("LOG_LEVEL", "INFO", why="DEBUG, INFO, WARNING or ERROR")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:7} {name} {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "chatweb.logs.LineFormatter",
+            "format": "{asctime} {levelname:7} {name} {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # One line per request would bury what matters; a proxy's access log is the place for those.

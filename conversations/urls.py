@@ -36,4 +36,7 @@ urlpatterns = [
     # /account/, /people/
     path("account/", accounts.account, name="account"),
     path("people/", people.collection, name="people"),
+    path("people/<slug:person>/links/", people.links, name="links"),
+    path("people/<slug:person>/suspension/", people.suspension, name="suspension"),
+    path("people/<slug:person>/reactivation/", people.reactivation, name="reactivation"),
 ]

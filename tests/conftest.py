@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from conversations import actions, catalogue
+from conversations.actions import people
 from conversations.models import Conversation, Participant, Role, User
 from conversations.relay import Relay
 from tests import relays
@@ -50,6 +51,22 @@ def bob(db: None) -> User:
 def charlie(db: None) -> User:
     """May see nothing of it."""
     return person("Charlie")
+
+
+@pytest.fixture
+def operator(db) -> User:
+    """Olga runs the portal and takes part in nothing."""
+    user = person("Olga")
+    people.set_operator(user=user, actor=None, is_operator=True)
+    return user
+
+
+@pytest.fixture
+def rita(operator: User) -> User:
+    """Reviews."""
+    user = person("Rita")
+    people.grant_review(user=user, actor=operator, reason="Sampling")
+    return user
 
 
 @pytest.fixture

@@ -215,18 +215,17 @@ class Relay:
             text=choice.message.text,
             reasoning=choice.message.reasoning,
         )
-        try:
-            await self._write(choice)
-        except InvalidRequest as error:
+        writing = asyncio.ensure_future(self._write(choice))
+        await asyncio.wait({writing})
+        # Whatever went wrong, people see that it failed and the row does not stay open for ever.
+        if isinstance(error := writing.exception(), InvalidRequest):
             await self._settle(generation, kept, invalid(error))
-        except Exception:
-            # Whatever it is, people see that it failed and the row does not stay open for ever.
-            log.exception("generation %s failed", generation.public_id)
+        elif error is not None:
+            log.error("generation %s failed", generation.public_id, exc_info=error)
             run = self._runs.get(generation.public_id)
             await self._settle(generation, run.kept() if run else kept, internal())
-        finally:
-            self._runs.pop(generation.public_id, None)
-            self._wake.set()
+        self._runs.pop(generation.public_id, None)
+        self._wake.set()
 
     async def _write(self, choice: Choice) -> None:
         generation = choice.generation

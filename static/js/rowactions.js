@@ -5,13 +5,21 @@ import { leaving, markRows, rowOf } from "./rows.js";
 import { showTitle } from "./titles.js";
 import { toast } from "./toast.js";
 
-const send = (address, method, body) => request(address, { method, body }).catch(() => null);
+/** @returns {Promise<boolean>} whether it was done */
+async function send(address, method, body) {
+  try {
+    const response = await request(address, { method, body });
+    await response.text();
+    return response.ok && !response.redirected;
+  } catch {
+    return false;
+  }
+}
 
 export async function remove(item) {
   const { conversation, deletionUrl } = item.dataset;
   leaving.add(conversation);
-  const response = await send(deletionUrl, "POST");
-  if (!response?.ok) {
+  if (!(await send(deletionUrl, "POST"))) {
     leaving.delete(conversation);
     toast(word("failed"));
     return;
@@ -28,9 +36,9 @@ export async function remove(item) {
 
 async function undo(item, next, wasOpen) {
   const { conversation, deletionUrl } = item.dataset;
-  const response = await send(deletionUrl, "DELETE");
+  const done = await send(deletionUrl, "DELETE");
   leaving.delete(conversation);
-  if (!response?.ok) {
+  if (!done) {
     toast(word("failed"));
     return;
   }
@@ -79,8 +87,7 @@ async function saveTitle({ conversation, titleUrl }, title, before) {
     showTitle(conversation, text);
   };
   show(title);
-  const response = await send(titleUrl, "POST", new URLSearchParams({ title }));
-  if (response?.ok) return;
+  if (await send(titleUrl, "POST", new URLSearchParams({ title }))) return;
   show(before);
   toast(word("failed"));
 }

@@ -71,10 +71,10 @@ on("keydown", ".option", (event, option) => {
 on("click", "[data-reset-settings]", useDefaults);
 document.addEventListener("htmx:afterSwap", (event) => {
   const { target, xhr } = event.detail;
-  if (target.id === "composer") {
+  if (target?.id === "composer") {
     showModel();
     if (!openConversation()) showDot();
-  } else if (target.id !== "settings-form") return;
+  } else if (target?.id !== "settings-form") return;
   else if (xhr.status === 200) {
     byId("settings").hidePopover();
     showDot();

@@ -44,7 +44,7 @@ export function startTitles() {
     else finish(input.form, false);
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id !== "title") return;
+    if (event.detail.target?.id !== "title") return;
     const heading = document.querySelector("[data-title-text]");
     if (byId("title-input")?.hasAttribute("aria-invalid")) byId("title-input").focus();
     else if (heading) {

@@ -147,7 +147,8 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
         asyncio.set_event_loop(loop)
         logging.getLogger("twisted").setLevel(logging.WARNING)
-        globalLogBeginner.beginLoggingTo([STDLibLogObserver("twisted")], redirectStandardIO=False)
+        observer: Any = STDLibLogObserver("twisted")
+        globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
         port = reactor.adoptStreamPort(
             self._listener.fileno(), self._listener.family, self._factory()
         )

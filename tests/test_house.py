@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chatweb import settings
+from chatweb import env
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("chatweb", "conversations", "templates", "static", "tests")
@@ -158,11 +158,11 @@ def readme_section(marker: str) -> str:
 
 
 def test_the_readme_explains_every_setting_with_its_default() -> None:
-    assert readme_section("settings").splitlines() == settings.env.table().splitlines()
+    assert readme_section("settings").splitlines() == env.table().splitlines()
 
 
-@pytest.mark.parametrize("setting", settings.env.DECLARED.values(), ids=lambda one: one.name)
-def test_every_setting_has_a_reason(setting: settings.env.Setting) -> None:
+@pytest.mark.parametrize("setting", env.DECLARED.values(), ids=lambda one: one.name)
+def test_every_setting_has_a_reason(setting: env.Setting) -> None:
     assert len(setting.why) > 10
 
 

@@ -155,6 +155,8 @@ def _shown(host: str) -> str:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:
+        raise CommandError(f"{port} is not a port: those are 0 to 65535, and 0 picks a free one.")
     try:
         return server.listen(host, port)
     except server.PortTaken as taken:
@@ -162,7 +164,7 @@ def _listen(host: str, port: int) -> socket.socket:
             f"Port {port} is taken: something else listens there, perhaps another portal. "
             f"Choose another one: --port {port + 1}"
         ) from taken
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise CommandError(f"Cannot listen on {host}, port {port}: {error}") from error
 
 

@@ -88,7 +88,7 @@ def dictate(upstream: ScriptedUpstream) -> Iterator[Dictate]:
     def begin() -> Dictation:
         dictation = Dictation()
         begun.append(dictation)
-        upstream.script("dictated", dictation=dictation)
+        upstream.script("by_a_test", dictation=dictation)
         return dictation
 
     yield begin

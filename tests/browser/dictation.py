@@ -92,7 +92,7 @@ Dictate = Callable[[], Dictation]
 
 
 @scenario()
-async def dictated(wire: Wire, request: Request, *, dictation: Dictation) -> None:
+async def by_a_test(wire: Wire, request: Request, *, dictation: Dictation) -> None:
     """What a test says, when it says it."""
     await dictation.play(wire, request)
 

@@ -21,6 +21,7 @@ from tests.browser.thread import (
     until_settled,
     words,
 )
+from tests.upstream import ScriptedUpstream
 
 
 def test_a_person_signs_in_asks_and_watches_the_answer_grow(
@@ -126,3 +127,75 @@ def test_an_answer_whose_upstream_dies_can_be_continued_and_asked_for_again(
     answer(page).get_by_role("button", name="Previous answer").click()
     expect(words(page)).to_have_text("One, two, three")
     expect(answer(page)).to_contain_text("1/2")
+
+
+def test_an_error_before_the_first_word_is_told_plainly_and_can_be_retried(
+    page: Page, upstream: ScriptedUpstream, dictate: Dictate
+) -> None:
+    upstream.script("context_too_long")
+    dictation = dictate()
+    send(page, "Read all of this")
+    expect(answer(page).locator(".state.failed")).to_contain_text("longer than this model can read")
+    page.reload()
+    expect(answer(page).locator(".state.failed")).to_contain_text("longer than this model can read")
+    answer(page).get_by_role("button", name="Retry").click()
+    dictation.say("Now it works.")
+    dictation.finish()
+    until_settled(page)
+    expect(words(page)).to_have_text("Now it works.")
+
+
+def test_an_upstream_that_says_later_is_waited_for_in_sight(
+    page: Page, upstream: ScriptedUpstream, dictate: Dictate
+) -> None:
+    upstream.script("rate_limited", retry_after=3)
+    dictation = dictate()
+    send(page, "Now, please")
+    expect(answer(page).locator("[data-progress]")).to_contain_text(
+        re.compile(r"Trying again\s+[123] s")
+    )
+    expect(stop_button(page)).to_be_visible()
+    dictation.wait_until_asked()
+    dictation.say("Here I am.")
+    expect(words(page)).to_have_text("Here I am.")
+    expect(answer(page).locator("[data-progress]")).to_have_text("writing")
+    dictation.finish()
+    until_settled(page)
+
+
+def test_waiting_can_be_stopped(page: Page, upstream: ScriptedUpstream) -> None:
+    upstream.script("rate_limited", retry_after=20)
+    send(page, "Now, please")
+    expect(answer(page).locator("[data-progress]")).to_contain_text("Trying again")
+    stop_button(page).click()
+    expect(answer(page)).to_contain_text("Stopped by Alice.")
+
+
+def test_an_answer_cut_at_its_limit_says_so_and_goes_on(page: Page, dictate: Dictate) -> None:
+    first, second = dictate(), dictate()
+    send(page, "A long story")
+    first.say("Once upon a")
+    first.finish("length")
+    expect(answer(page)).to_contain_text("Cut at the limit of tokens.")
+    answer(page).get_by_role("button", name="Continue").click()
+    second.say(" time.")
+    second.finish()
+    until_settled(page)
+    expect(words(page)).to_have_text("Once upon a time.")
+
+
+def test_the_title_is_made_from_the_first_message(page: Page, upstream: ScriptedUpstream) -> None:
+    send(page, "# Why is the export slow?\nIt takes an hour.")
+    expect(page.locator("#title h1")).to_have_text("Why is the export slow?")
+    expect(page).to_have_title("Why is the export slow? · Chatweb")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page).first).to_contain_text("Why is the export slow?")
+
+
+def test_reasoning_is_folded_away_beside_the_answer(page: Page, upstream: ScriptedUpstream) -> None:
+    upstream.script("reasoning")
+    send(page, "Think first")
+    until_settled(page)
+    expect(answer(page).locator(".reasoning-text")).to_be_hidden()
+    answer(page).get_by_text("Reasoning").click()
+    expect(answer(page).locator(".reasoning-text")).to_be_visible()

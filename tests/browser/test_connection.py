@@ -1,0 +1,156 @@
+"""Tabs, restarts, sockets that do not come through, and sessions that end."""
+
+import signal
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import Page, expect
+
+from conversations.models import Conversation, User
+from tests.browser.dictation import Dictate
+from tests.browser.portal import Portal
+from tests.browser.proxy import proxy_without_sockets
+from tests.browser.rows import session_of
+from tests.browser.thread import (
+    Visit,
+    answer,
+    answers,
+    field,
+    questions,
+    send,
+    stop_button,
+    thread_html,
+    until_ready,
+    until_settled,
+    words,
+)
+from tests.browser.watch import Watch
+
+# What Chromium itself writes when a server is away.
+AWAY = r"WebSocket connection to|ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET"
+
+
+def another_tab(page: Page) -> Page:
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    until_ready(tab)
+    return tab
+
+
+def test_two_tabs_show_the_same_at_every_moment(
+    visit: Visit, alice: User, conversation: Conversation, dictate: Dictate
+) -> None:
+    one = visit(alice, f"/c/{conversation.public_id}/")
+    two = another_tab(one)
+    dictation = dictate()
+    send(one, "Hello from the first tab")
+    expect(questions(two).locator("> .text")).to_have_text(["Hello from the first tab"])
+    dictation.say("Growing")
+    for tab in (one, two):
+        expect(words(tab)).to_have_text("Growing")
+    dictation.say(" in both\n\n- a\n- b")
+    for tab in (one, two):
+        expect(words(tab).locator("li")).to_have_text(["a", "b"])
+    dictation.finish()
+    for tab in (one, two):
+        until_settled(tab)
+    assert thread_html(one) == thread_html(two)
+
+
+def test_what_one_tab_stops_has_stopped_in_the_other(
+    visit: Visit, alice: User, conversation: Conversation, dictate: Dictate
+) -> None:
+    one = visit(alice, f"/c/{conversation.public_id}/")
+    two = another_tab(one)
+    dictation = dictate()
+    send(one, "Go on")
+    dictation.say("Going on")
+    expect(words(two)).to_have_text("Going on")
+    stop_button(two).click()
+    for tab in (one, two):
+        expect(answer(tab)).to_contain_text("Stopped by Alice.")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_of_the_portal_in_the_middle_loses_nothing(
+    page: Page, dictate: Dictate, portal: Portal, watch: Watch, how: signal.Signals
+) -> None:
+    watch.allow(AWAY)
+    dictation, next_one = dictate(), dictate()
+    send(page, "Tell me")
+    dictation.say("What was said before")
+    expect(words(page)).to_have_text("What was said before")
+    field(page).fill("A thought for later")
+    page.wait_for_timeout(1_200)  # after a second it is in the table, however the portal ends
+    portal.end(how)
+    try:
+        expect(page.get_by_text("Reconnecting…")).to_be_visible()
+    finally:
+        portal.start()
+
+    expect(page.get_by_text("Reconnecting…")).to_have_count(0, timeout=20_000)
+    expect(answer(page)).to_contain_text("The portal was restarted")
+    expect(words(page)).to_have_text("What was said before")
+    expect(field(page)).to_have_value("A thought for later")
+    answer(page).get_by_role("button", name="Retry").click()
+    next_one.say("Said again")
+    next_one.finish()
+    until_settled(page)
+    expect(words(page)).to_have_text("Said again")
+    expect(answers(page)).to_have_count(1)
+
+
+def test_without_a_socket_the_page_asks_and_the_answer_still_comes(
+    visit: Visit,
+    alice: User,
+    conversation: Conversation,
+    dictate: Dictate,
+    portal: Portal,
+    watch: Watch,
+) -> None:
+    watch.allow(r"WebSocket connection to|off origin")
+    with proxy_without_sockets(portal.port) as address:
+        page = visit(None)
+        cookie = {"name": "sessionid", "value": session_of(alice), "url": address}
+        page.context.add_cookies([cookie])
+        page.goto(f"{address}/c/{conversation.public_id}/")
+        until_ready(page)
+        dictation = dictate()
+        send(page, "Anybody there?")
+        dictation.say("Yes, ")
+        expect(words(page)).to_have_text("Yes,")
+        dictation.say("here.")
+        expect(words(page)).to_have_text("Yes, here.")
+        dictation.finish()
+        until_settled(page)
+        expect(words(page)).to_have_text("Yes, here.")
+        expect(page.get_by_text("Reconnecting…")).to_have_count(0)
+        page.close()
+
+
+def test_who_is_signed_out_elsewhere_is_told_and_keeps_what_was_typed(
+    visit: Visit, alice: User, conversation: Conversation
+) -> None:
+    one = visit(alice, f"/c/{conversation.public_id}/")
+    two = another_tab(one)
+    # In the same browser drafts go when one signs out; what is in the field of a tab stays there.
+    field(one).fill("Not sent yet")
+    two.get_by_role("button", name="Alice").click()
+    two.get_by_role("button", name="Sign out").click()
+    expect(two).to_have_url("/accounts/login/")
+    expect(one.get_by_text("You were signed out.")).to_be_visible()
+    expect(field(one)).to_have_value("Not sent yet")
+    link = one.get_by_role("link", name="Sign in")
+    expect(link).to_have_attribute(
+        "href", f"/accounts/login/?next=%2Fc%2F{conversation.public_id}%2F"
+    )
+
+
+def test_a_message_sent_after_being_signed_out_stays_in_the_field(
+    visit: Visit, alice: User, conversation: Conversation
+) -> None:
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    Session.objects.all().delete()
+    send(page, "Is anybody there?")
+    expect(page.get_by_text("You were signed out.")).to_be_visible()
+    expect(field(page)).to_have_value("Is anybody there?")

@@ -2,6 +2,7 @@
 import { announceRest, skipAnnouncing } from "./announce.js";
 import { dressCode } from "./code.js";
 import { byId, parse } from "./dom.js";
+import { applyKeyframe } from "./patch.js";
 import { keepingPlace } from "./scroll.js";
 import { dayName, showTimes } from "./times.js";
 
@@ -33,8 +34,9 @@ export function settleArticle(message, html) {
   return true;
 }
 
-/** Makes the thread equal to `fresh`, the newest page of it; older pages stay where they follow on. */
-export function mergeThread(fresh) {
+/** Makes the thread equal to `fresh`, the newest page of it; older pages stay where they follow on.
+ * A growing text is left to its frames, unless none come: then `withGrowing` is true. */
+export function mergeThread(fresh, withGrowing) {
   const list = byId("messages");
   const wanted = listed(fresh);
   const first = wanted.length ? byId(wanted[0].id) : null;
@@ -48,6 +50,7 @@ export function mergeThread(fresh) {
         if (old === cursor) cursor = cursor.nextElementSibling;
         else list.insertBefore(old, cursor);
         if (old.dataset.version !== next.dataset.version) morph(old, next);
+        else if (withGrowing && "live" in next.dataset) grow(old, next);
       }
     }
     while (cursor) {
@@ -111,6 +114,16 @@ function morph(old, fresh) {
   });
   showTimes(old);
   window.htmx.process(old);
+}
+
+function grow(old, fresh) {
+  const [kept, next] = [bodyOf(old), bodyOf(fresh)];
+  dressCode(next);
+  if (kept.innerHTML !== next.innerHTML) applyKeyframe(kept, next.innerHTML);
+  old.querySelector("[data-progress]")?.replaceWith(fresh.querySelector("[data-progress]"));
+  keepOpen(old, fresh);
+  old.querySelector(":scope > details")?.replaceWith(fresh.querySelector(":scope > details"));
+  showTimes(old);
 }
 
 function keepOpen(old, fresh) {

@@ -4,7 +4,7 @@ import { isSignedOut, leaveThread, openNew, signedOut } from "./leaving.js";
 import { forgetFrames, startLive, threadMessages } from "./live.js";
 import { removeRow, showRow } from "./rows.js";
 import { Connection } from "./socket.js";
-import { sync } from "./sync.js";
+import { poll, sync } from "./sync.js";
 import { toast } from "./toast.js";
 
 const NOTICE_AFTER = 2000;
@@ -78,7 +78,7 @@ export function startConnection() {
     received: (message) => messages[message.t]?.(message),
     closed,
     state: showState,
-    poll: sync,
+    poll,
   });
   startLive((message) => connection.send(message));
 }

@@ -6,6 +6,15 @@ import { showTitle } from "./titles.js";
 
 let running = null;
 let again = false;
+let withGrowing = false;
+
+/** The same, with the growing text too: where no frames come. */
+export function poll() {
+  withGrowing = true;
+  return sync().finally(() => {
+    withGrowing = false;
+  });
+}
 
 /** Calls that come while one is under way make one more, however many they are. */
 export function sync() {
@@ -31,7 +40,7 @@ async function fetchThread() {
   if (!address) return;
   const page = await load(address);
   if (!page || conversation !== openConversation()) return;
-  mergeThread(page);
+  mergeThread(page, withGrowing);
   byId("messages").dataset.revision = page.dataset.revision;
   showTitle(conversation, page.dataset.title);
 }

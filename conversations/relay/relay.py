@@ -45,7 +45,8 @@ class Relay:
         self._clients: dict[Upstream, Client] = {}
         self._wake = asyncio.Event()
         self._ending = False
-        self._told_places: dict[str, tuple[int, object]] = {}
+        # What was told of those that wait: conversation, place in line, until when.
+        self._told_places: dict[str, tuple[str, int, object]] = {}
 
     @property
     def running(self) -> int:
@@ -99,6 +100,7 @@ class Relay:
                 for run in tuple(self._runs.values()):
                     if run.generation.conversation.public_id == public_id:
                         await events.hub.deliver(run.keyframe(topic))
+                self._tell_place_again(public_id)
 
     # --- Loops ---
 
@@ -134,15 +136,23 @@ class Relay:
         waiting = await self._do(actions.generations.waiting)
         for choice, place in waiting:
             generation = choice.generation
-            known = (place, generation.not_before)
+            known = (generation.conversation.public_id, place, generation.not_before)
             if self._told_places.get(generation.public_id) == known:
                 continue
-            await events.hub.deliver(_progress(choice, place))
             self._told_places[generation.public_id] = known
+            await events.hub.deliver(_progress(choice, place))
+        still = {choice.generation.public_id for choice, _place in waiting}
         self._told_places = {
-            choice.generation.public_id: self._told_places[choice.generation.public_id]
-            for choice, _place in waiting
+            name: known for name, known in self._told_places.items() if name in still
         }
+
+    def _tell_place_again(self, conversation: str) -> None:
+        """Whoever has just joined a conversation whose answer waits has not heard why."""
+        told = [name for name, known in self._told_places.items() if known[0] == conversation]
+        for name in told:
+            del self._told_places[name]
+        if told:
+            self._wake.set()
 
     async def _keep_loop(self) -> None:
         while True:

@@ -289,3 +289,15 @@ def test_over_tls_sockets_are_told_to_come_back(start: Start, tmp_path: Path) ->
         assert connection.recv(timeout=10) == "hello"
         portal.program.send(signal.SIGTERM)
         assert close_code(connection) == 4012
+
+
+def test_nothing_installs_a_slower_loop_before_it() -> None:
+    """An app that imports Daphne when Django is set up would: `daphne` itself does."""
+    ask = (
+        "import django; django.setup(); from chatweb import server;"
+        "print(type(server.reactor._asyncioEventloop).__module__)"
+    )
+    env = {"DJANGO_SETTINGS_MODULE": "chatweb.settings"}
+    with program("-c", ask, env=env) as asked:
+        assert asked.ended(seconds=30) == 0
+        assert asked.output.strip() == "uvloop"

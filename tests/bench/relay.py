@@ -1,0 +1,108 @@
+"""The portal beside the bare relay, load by load."""
+
+import json
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tests.processes import Program, program
+
+from .loads import Load
+from .people import Job, Measured
+
+# Whatever the shell has set would be measured otherwise.
+PLAIN = {
+    "DJANGO_SETTINGS_MODULE": "chatweb.settings",
+    "DATABASE_URL": "",
+    "DEBUG": "off",
+    "SECURE": "off",
+    "SECRET_KEY": "",
+    "UPSTREAM_API_KEY": "",
+    "UPSTREAM_MODELS": "crimson-falcon-4",
+    "LOG_LEVEL": "WARNING",
+}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One load, on both."""
+
+    load: Load
+    bare: Measured
+    portal: Measured
+
+
+def run(loads: Sequence[Load], *, idle: int, rounds: int, say: Say) -> list[Pair]:
+    """Each load `rounds` times on both servers, each time a fresh process; the medians."""
+    with tempfile.TemporaryDirectory(prefix="chatweb-bench-") as folder:
+        prepared = Path(folder, "prepared")
+        say("preparing an installation")
+        pages = _prepare(prepared, people=max(load.streams for load in loads) + 1)
+        pairs = []
+        for load in loads:
+            bare, portal = [], []
+            for number in range(rounds):
+                say(f"{load.name}, bare relay")
+                bare.append(_measure_bare(load, idle))
+                say(f"{load.name}, portal")
+                data = Path(folder, f"{load.streams}-{number}")
+                shutil.copytree(prepared, data)
+                portal.append(_measure_portal(load, idle, data, pages))
+            pairs.append(Pair(load, _median(bare), _median(portal)))
+        return pairs
+
+
+def _prepare(data: Path, people: int) -> list[dict[str, str]]:
+    with program(
+        "-m", "tests.bench.prepare", str(people), env=PLAIN | {"DATA_DIR": str(data)}
+    ) as preparing:
+        pages: list[dict[str, str]] = _given(preparing, "pages", 120)
+        return pages
+
+
+def _measure_bare(load: Load, idle: int) -> Measured:
+    with (
+        _upstream() as base_url,
+        program("-m", "tests.bench.bare", base_url, env={}) as server,
+    ):
+        return _ask(server, load, idle, None)
+
+
+def _measure_portal(load: Load, idle: int, data: Path, pages: list[dict[str, str]]) -> Measured:
+    with _upstream() as base_url:
+        settings = PLAIN | {"DATA_DIR": str(data), "UPSTREAM_BASE_URL": base_url}
+        with program("manage.py", "start", "--port", "0", env=settings) as server:
+            return _ask(server, load, idle, pages)
+
+
+@contextmanager
+def _upstream() -> Iterator[str]:
+    with program("-m", "tests.bench.upstream", env={}) as upstream:
+        yield upstream.line_with("upstream ").split()[-1]
+
+
+def _ask(server: Program, load: Load, idle: int, pages: list[dict[str, str]] | None) -> Measured:
+    base = server.line_with("Address ").split()[-1].rstrip("/")
+    job = Job(base, server.process.pid, load, idle, pages)
+    with program("-m", "tests.bench.people", json.dumps(asdict(job)), env={}) as people:
+        return Measured(**_given(people, "measured", load.patience + 5 * idle + 60))
+
+
+def _given(source: Program, name: str, seconds: float) -> Any:
+    return json.loads(source.line_with(f"#{name} ", seconds).partition(" ")[2])
+
+
+def _median(rounds: list[Measured]) -> Measured:
+    """Figure by figure; of the answers that arrived whole, the worst."""
+    middle = {
+        one.name: statistics.median(getattr(m, one.name) for m in rounds)
+        for one in fields(Measured)
+    }
+    return Measured(**middle | {"whole": min(m.whole for m in rounds)})

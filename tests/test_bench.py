@@ -1,0 +1,41 @@
+"""The benchmark, in its smallest form: it measures what it says."""
+
+import pytest
+
+from tests.bench import answer, relay, report
+from tests.bench.loads import Load
+
+
+@pytest.fixture(scope="module")
+def pair() -> relay.Pair:
+    (measured,) = relay.run(
+        [Load(2, 20, seconds=1, slack=0.5)], idle=1, rounds=1, say=lambda text: None
+    )
+    return measured
+
+
+@pytest.mark.parametrize("server", ["bare", "portal"])
+def test_every_answer_arrives_whole(pair: relay.Pair, server: str) -> None:
+    measured = getattr(pair, server)
+    assert (measured.whole, measured.answers) == (2, 2)
+
+
+@pytest.mark.parametrize("server", ["bare", "portal"])
+def test_all_that_is_measured_has_a_figure(pair: relay.Pair, server: str) -> None:
+    figures = vars(getattr(pair, server))
+    assert [name for name, figure in figures.items() if not figure > 0] == []
+
+
+def test_the_table_sets_the_portal_against_the_bare_relay(pair: relay.Pair) -> None:
+    lines = report.table([pair]).splitlines()
+    assert [line[:24].split() for line in lines[-3:]] == [
+        ["2", "streams,", "20/s", "bare"],
+        ["portal"],
+        ["ratio"],
+    ]
+
+
+def test_a_word_says_when_it_was_written() -> None:
+    written = [5_000_000_000, 5_000_000_001, 5_000_090_000]
+    text = " ".join(answer.word(tick) for tick in written)
+    assert answer.ticks(text, now=5_000_090_000) == written

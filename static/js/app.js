@@ -3,12 +3,13 @@ import { adoptArticles } from "./articles.js";
 import { startCode } from "./code.js";
 import { adoptComposer, startComposer } from "./composer.js";
 import { startConnection, watch } from "./connection.js";
-import { byId, openConversation } from "./dom.js";
+import { byId, on, openConversation } from "./dom.js";
 import { openNew } from "./leaving.js";
 import { startPopovers } from "./popovers.js";
 import { startRequests } from "./requests.js";
 import { markRows, startRows } from "./rows.js";
 import { startScrolling, watchThread } from "./scroll.js";
+import { startSettings } from "./settings.js";
 import { closeDrawer, startSidebar } from "./sidebar.js";
 import { startPaging } from "./sync.js";
 import { showTimes, startTimes } from "./times.js";
@@ -26,6 +27,8 @@ function opened() {
   watch();
 }
 
+const SWITCHES = { ArrowLeft: "button:first-child", ArrowRight: "button:last-child" };
+
 function startNavigation() {
   let last = byId("main");
   const check = () => {
@@ -36,6 +39,9 @@ function startNavigation() {
   };
   document.addEventListener("htmx:afterSwap", check);
   document.addEventListener("htmx:historyRestore", check);
+  on("keydown", ".switcher", (event, switcher) => {
+    if (event.key in SWITCHES) switcher.querySelector(SWITCHES[event.key]).click();
+  });
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") {
       event.preventDefault();
@@ -50,6 +56,7 @@ startToasts();
 startCode();
 startTitles();
 startPopovers();
+startSettings();
 startSidebar();
 startRows();
 adoptArticles();

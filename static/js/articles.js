@@ -142,6 +142,7 @@ export function keepingFocus(root, change) {
   const had = document.activeElement;
   const inside = root.contains(had) && had !== root;
   const label = inside ? had.getAttribute("aria-label") || had.textContent.trim() : "";
+  const switches = inside && had.closest(".switcher");
   const at = inside ? listed(root).findIndex((article) => article.contains(had)) : -1;
   change();
   if (!inside || document.activeElement === had) return;
@@ -149,7 +150,8 @@ export function keepingFocus(root, change) {
   const next = [...home.querySelectorAll("a, button:enabled, summary")].find(
     (control) => (control.getAttribute("aria-label") || control.textContent.trim()) === label,
   );
-  (next ?? byId("composer-text") ?? byId("thread"))?.focus({ preventScroll: true });
+  const other = switches && home.querySelector(".switcher button:enabled");
+  (next ?? other ?? byId("composer-text") ?? byId("thread"))?.focus({ preventScroll: true });
 }
 
 /** Where a new day begins, in the reader's calendar. */

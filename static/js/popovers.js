@@ -48,7 +48,6 @@ export function startPopovers() {
       const opens = event.newState === "open";
       openerOf(popover)?.setAttribute("aria-expanded", String(opens));
       if (opens) requestAnimationFrame(() => place(popover));
-      if (opens && popover.matches(".models, .settings")) import("./settings.js");
       else popover.dataset.closedAt = performance.now();
     },
     true,

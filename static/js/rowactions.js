@@ -1,4 +1,4 @@
-/** Renaming and deleting from the sidebar, with a way back. Loaded when first asked for. */
+/** Renaming and deleting from the sidebar, with a way back. */
 import { byId, element, openConversation, request, word } from "./dom.js";
 import { openNew } from "./leaving.js";
 import { leaving, markRows, rowOf } from "./rows.js";

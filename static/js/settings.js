@@ -1,4 +1,4 @@
-/** Which model answers, and how: the picker and the settings. Loaded when one of them opens. */
+/** Which model answers, and how: the picker and the settings. */
 import { byId, element, on, openConversation, request, word } from "./dom.js";
 import { toast } from "./toast.js";
 
@@ -62,29 +62,31 @@ function useDefaults() {
   for (const field of fields()) if (field.name !== "system_prompt") field.value = "";
 }
 
-on("click", ".option", (_event, option) => choose(option));
-on("keydown", ".option", (event, option) => {
-  if (event.key !== "Enter" && event.key !== " ") return;
-  event.preventDefault();
-  choose(option);
-});
-on("click", "[data-reset-settings]", useDefaults);
-document.addEventListener("htmx:afterSwap", (event) => {
-  const { target, xhr } = event.detail;
-  if (target?.id === "composer") {
-    showModel();
-    if (!openConversation()) showDot();
-  } else if (target?.id !== "settings-form") return;
-  else if (xhr.status === 200) {
-    byId("settings").hidePopover();
-    showDot();
-    toast(word("saved"), undefined, 2000);
-  } else byId("settings").querySelector("[aria-invalid]")?.focus();
-});
-document.addEventListener(
-  "toggle",
-  (event) => {
-    if (event.target.id === "settings" && event.newState === "closed" && !openConversation()) showDot();
-  },
-  true,
-);
+export function startSettings() {
+  on("click", ".option", (_event, option) => choose(option));
+  on("keydown", ".option", (event, option) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    choose(option);
+  });
+  on("click", "[data-reset-settings]", useDefaults);
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const { target, xhr } = event.detail;
+    if (target?.id === "composer") {
+      showModel();
+      if (!openConversation()) showDot();
+    } else if (target?.id !== "settings-form") return;
+    else if (xhr.status === 200) {
+      byId("settings").hidePopover();
+      showDot();
+      toast(word("saved"), undefined, 2000);
+    } else byId("settings").querySelector("[aria-invalid]")?.focus();
+  });
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      if (event.target.id === "settings" && event.newState === "closed" && !openConversation()) showDot();
+    },
+    true,
+  );
+}

@@ -1,5 +1,6 @@
 /** The sidebar: a drawer on narrow screens, folded away and remembered on wide ones. */
 import { byId, on } from "./dom.js";
+import { remove, rename } from "./rowactions.js";
 import { rowOf } from "./rows.js";
 
 const root = document.documentElement;
@@ -26,12 +27,8 @@ function setRail(open) {
   document.querySelector(`button${next}`)?.focus({ preventScroll: true });
 }
 
-const KEYS = { F2: "rename", Delete: "remove" };
-
-async function act(name, item) {
-  const actions = await import("./rowactions.js");
-  actions[name](item);
-}
+const ACTIONS = { rename, remove };
+const KEYS = { F2: rename, Delete: remove };
 
 function startRowMenu() {
   let conversation = "";
@@ -40,10 +37,10 @@ function startRowMenu() {
   });
   on("click", "[data-row-action]", (_event, button) => {
     byId("row-menu").hidePopover();
-    act(button.dataset.rowAction, rowOf(conversation));
+    ACTIONS[button.dataset.rowAction](rowOf(conversation));
   });
   on("keydown", ".row", (event, row) => {
-    if (event.key in KEYS) act(KEYS[event.key], row.closest(".item"));
+    KEYS[event.key]?.(row.closest(".item"));
   });
 }
 

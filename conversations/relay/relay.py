@@ -118,7 +118,8 @@ class Relay:
                 continue
 
     async def _claim(self) -> None:
-        free = settings.GENERATIONS_PER_PROCESS - self.running
+        # By tasks: one that was claimed a moment ago has no run yet.
+        free = settings.GENERATIONS_PER_PROCESS - len(self._tasks)
         if free > 0:
             for choice in await self._do(self._claimed, free):
                 self._start(choice)
@@ -215,7 +216,11 @@ class Relay:
     def _start(self, choice: Choice) -> None:
         task = asyncio.ensure_future(self._answer(choice))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._make_room)
+
+    def _make_room(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
 
     async def _answer(self, choice: Choice) -> None:
         generation = choice.generation
@@ -235,7 +240,6 @@ class Relay:
             run = self._runs.get(generation.public_id)
             await self._settle(generation, run.kept() if run else kept, internal())
         self._runs.pop(generation.public_id, None)
-        self._wake.set()
 
     async def _write(self, choice: Choice) -> None:
         generation = choice.generation

@@ -202,6 +202,8 @@ class AnswerReader:
             self.has_text = True
         if size > room:
             self._finish(index, FinishReason.LENGTH, CUT_NOTE)
+            # Who sends without end is not listened to until its usage comes.
+            self.ended = self.ended or self.all_finished
 
     def _close_run(self) -> None:
         if self._run:

@@ -80,7 +80,11 @@ async def stubborn_job() -> None:
             print("not yet", flush=True)
 
 
-JOBS: dict[str, server.Job] = {"settling": settling_job, "failing": FailingOnce(), "stubborn": stubborn_job}
+JOBS: dict[str, server.Job] = {
+    "settling": settling_job,
+    "failing": FailingOnce(),
+    "stubborn": stubborn_job,
+}
 
 
 def main() -> None:

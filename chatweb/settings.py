@@ -52,7 +52,6 @@ BEHIND_PROXY = env.switch(
 )
 
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

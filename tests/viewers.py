@@ -68,7 +68,10 @@ class Viewer:
 
     async def watch(self, conversation: Conversation | str) -> Self:
         name = conversation if isinstance(conversation, str) else conversation.public_id
+        before = len(self.all("watching"))
         await self.send({"t": "watch", "c": name})
+        if name:
+            await until(lambda: len(self.all("watching")) > before or self.code is not None)
         return self
 
     async def _read(self) -> None:
@@ -108,6 +111,11 @@ class Viewer:
         shown.reasoning += message.get("r", "")
 
     # --- What tests ask ---
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        """All but the life signs that every socket gets."""
+        return [message for message in self.received if message != {"t": "tick"}]
 
     def all(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.received if message["t"] == kind]

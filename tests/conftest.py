@@ -14,6 +14,7 @@ from conversations.models import Conversation, Participant, Role, User
 from conversations.relay import Relay
 from tests import relays
 from tests.upstream import ScriptedUpstream
+from tests.upstream.stage import KEY, Stage
 
 # Threads share the machine's two cores, so time says nothing about an example.
 hypothesis_settings.register_profile("dev", deadline=None)
@@ -100,3 +101,10 @@ async def relay(transactional_db: None, upstream: ScriptedUpstream) -> AsyncIter
     """A relay at work on this test's loop."""
     async with relays.running(Relay()) as relay:
         yield relay
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """A scripted upstream, and the means to ask it."""
+    async with ScriptedUpstream(key=KEY) as server:
+        yield Stage(server)

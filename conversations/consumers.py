@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import orjson
-from asgiref.typing import WebSocketDisconnectEvent, WebSocketReceiveEvent
+from asgiref.typing import WebSocketReceiveEvent
 from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
@@ -28,6 +28,16 @@ T = TypeVar("T")
 class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
     """One socket a page: the person's own events, and at most one conversation's."""
 
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """However it ends: an error or a cancellation brings no `websocket.disconnect`, and a
+        mailbox left behind would be written to for ever and count among the person's sockets."""
+        self._mailbox: events.Mailbox | None = None
+        self._closed = False
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
+
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Channels' own closes stale database connections before each message, which costs a
         thread hop; here that happens around each piece of work with the database alone."""
@@ -37,15 +47,12 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             case "websocket.receive":
                 await self._receive(message)  # type: ignore[arg-type]
             case "websocket.disconnect":
-                self._disconnect(message)  # type: ignore[arg-type]
                 raise StopConsumer
 
     # --- What the page does ---
 
     async def _connect(self) -> None:
         self._conversation = ""
-        self._mailbox: events.Mailbox | None = None
-        self._closed = False
         self._session_key: str = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME, "")
         user = await self._person()
         # Accepting first: a browser tells its page nothing of a refused handshake.
@@ -84,7 +91,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             case _:
                 await self.hang_up(4400)
 
-    def _disconnect(self, _message: WebSocketDisconnectEvent) -> None:
+    def _leave(self) -> None:
         self._closed = True
         if self._mailbox is not None:
             events.hub.shut(self._mailbox)
@@ -98,9 +105,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
     async def hang_up(self, code: int) -> None:
         if self._closed:
             return
-        self._closed = True
-        if self._mailbox is not None:
-            events.hub.shut(self._mailbox)
+        self._leave()
         await self.send({"type": "websocket.close", "code": code})
 
     async def catch_up(self) -> None:

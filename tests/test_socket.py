@@ -230,6 +230,16 @@ async def test_a_closed_socket_leaves_nothing_in_the_hub(
     assert not events.hub.topics("")
 
 
+async def test_a_socket_that_ends_without_a_goodbye_leaves_nothing_in_the_hub(
+    alice: User,
+) -> None:
+    async with Viewer(await db(session_of, alice)) as viewer:
+        await until(lambda: bool(events.hub.sockets))
+        viewer.kill()
+        await until(lambda: not events.hub.sockets)
+        assert not events.hub.topics("")
+
+
 # --- Rights that change ---------------------------------------------------------------------------
 
 

@@ -55,7 +55,8 @@ class Viewer:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
-        await self._socket.disconnect(timeout=10)
+        if not self._socket.future.cancelled():
+            await self._socket.disconnect(timeout=10)
 
     async def send(self, message: object) -> None:
         await self._socket.send_to(text_data=json.dumps(message))
@@ -65,6 +66,10 @@ class Viewer:
             await self._socket.send_to(text_data=text)
         else:
             await self._socket.send_to(bytes_data=data)
+
+    def kill(self) -> None:
+        """Ends our side of the socket with no word to it, as a server does with what hangs."""
+        self._socket.future.cancel()
 
     async def watch(self, conversation: Conversation | str) -> Self:
         name = conversation if isinstance(conversation, str) else conversation.public_id

@@ -1,0 +1,227 @@
+"""What is typed is sent once, or stays where it is with a reason."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from conversations.models import Conversation, Message, User
+from tests.browser.dictation import Dictate
+from tests.browser.rows import conversation_of
+from tests.browser.thread import (
+    Visit,
+    answer,
+    field,
+    questions,
+    send,
+    send_button,
+    stop_button,
+    until_ready,
+    until_settled,
+    words,
+)
+from tests.browser.watch import Watch
+from tests.upstream import ScriptedUpstream
+
+
+def said_by(person: User) -> int:
+    return Message.objects.filter(author=person).count()
+
+
+def model_chip(page: Page) -> str:
+    return page.locator("[data-model-chip]").inner_text()
+
+
+def open_settings(page: Page) -> None:
+    page.get_by_role("button", name="Settings").click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+
+
+# --- Once -----------------------------------------------------------------------------------------
+
+
+def test_a_double_click_on_send_sends_once(
+    page: Page, alice: User, upstream: ScriptedUpstream
+) -> None:
+    field(page).fill("Only once")
+    send_button(page).dblclick()
+    until_settled(page)
+    page.reload()
+    expect(questions(page)).to_have_count(1)
+    assert said_by(alice) == 1
+    assert Conversation.objects.filter(participants__user=alice).count() == 1
+
+
+def test_enter_pressed_twice_sends_once(
+    visit: Visit, alice: User, conversation: Conversation, upstream: ScriptedUpstream
+) -> None:
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    field(page).fill("Only once")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    until_settled(page)
+    page.reload()
+    expect(questions(page)).to_have_count(1)
+    assert said_by(alice) == 1
+
+
+def test_a_message_that_did_not_get_through_stays_and_is_sent_once_in_the_end(
+    visit: Visit,
+    alice: User,
+    conversation: Conversation,
+    upstream: ScriptedUpstream,
+    watch: Watch,
+) -> None:
+    watch.allow("ERR_INTERNET_DISCONNECTED|WebSocket connection to|htmx:")
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    page.context.set_offline(True)
+    send(page, "Can you hear me?")
+    expect(page.get_by_text("The portal could not be reached.")).to_be_visible()
+    expect(field(page)).to_have_value("Can you hear me?")
+    page.context.set_offline(False)
+    send_button(page).click()
+    until_settled(page)
+    expect(questions(page)).to_have_count(1)
+    expect(field(page)).to_have_value("")
+    assert said_by(alice) == 1
+
+
+def test_a_blank_message_goes_nowhere(page: Page, alice: User) -> None:
+    send(page, "  \n ")
+    send_button(page).click()
+    expect(field(page)).to_have_value("  \n ")
+    assert said_by(alice) == 0
+
+
+def test_shift_enter_breaks_the_line(page: Page, upstream: ScriptedUpstream) -> None:
+    field(page).fill("one")
+    field(page).press("Shift+Enter")
+    page.keyboard.type("two")
+    field(page).press("Enter")
+    expect(questions(page).locator("> .text")).to_have_text("one\ntwo", use_inner_text=True)
+
+
+# --- Kept -----------------------------------------------------------------------------------------
+
+
+def test_while_an_answer_runs_sending_is_refused_and_the_text_stays(
+    page: Page, dictate: Dictate, watch: Watch
+) -> None:
+    watch.allow("409")
+    dictation = dictate()
+    send(page, "First")
+    dictation.say("Answering")
+    expect(words(page)).to_have_text("Answering")
+    send(page, "Second")
+    expect(page.locator("#composer-refusal")).to_contain_text("An answer is being written.")
+    expect(field(page)).to_have_value("Second")
+    expect(field(page)).to_be_focused()
+    dictation.finish()
+    until_settled(page)
+    field(page).press("Enter")
+    expect(questions(page)).to_have_count(2)
+    expect(page.locator("#composer-refusal")).to_have_text("")
+
+
+def test_a_draft_outlives_a_reload_and_belongs_to_its_conversation(
+    visit: Visit, alice: User
+) -> None:
+    one, two = conversation_of(alice, title="One"), conversation_of(alice, title="Two")
+    page = visit(alice, f"/c/{one.public_id}/")
+    field(page).fill("For the first")
+    page.reload()
+    until_ready(page)
+    expect(field(page)).to_have_value("For the first")
+    page.get_by_role("link", name="Two").click()
+    expect(page).to_have_url(f"/c/{two.public_id}/")
+    expect(field(page)).to_have_value("")
+    page.get_by_role("link", name="One").click()
+    expect(field(page)).to_have_value("For the first")
+
+
+def test_signing_out_leaves_no_draft_behind(visit: Visit, alice: User) -> None:
+    page = visit(alice)
+    field(page).fill("Nobody's business")
+    assert page.evaluate("localStorage.length") > 0
+    page.get_by_role("button", name="Alice").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url("/accounts/login/")
+    kept = page.evaluate("Object.values(localStorage).join()")
+    assert "Nobody" not in kept
+
+
+def test_what_is_typed_while_a_message_is_on_its_way_is_kept(
+    visit: Visit, alice: User, conversation: Conversation, upstream: ScriptedUpstream
+) -> None:
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    page.route("**/messages/", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    send(page, "Sent")
+    page.keyboard.type(" and more")
+    expect(questions(page)).to_have_count(1)
+    expect(field(page)).to_have_value("and more")
+
+
+# --- How the model is asked -----------------------------------------------------------------------
+
+
+def test_model_and_settings_of_a_new_conversation_reach_the_upstream(
+    page: Page, dictate: Dictate
+) -> None:
+    page.locator("[data-model-chip]").click()
+    page.get_by_role("option", name="indigo-owl-4").click()
+    assert "indigo-owl-4" in model_chip(page)
+    open_settings(page)
+    page.get_by_label("System prompt").fill("Be brief.")
+    page.get_by_label("Temperature").fill("0.3")
+    page.get_by_role("button", name="Done").click()
+    dictation = dictate()
+    send(page, "Hello")
+    dictation.say("Hi.")
+    dictation.finish()
+    until_settled(page)
+    asked = dictation.request
+    assert (asked["model"], asked["temperature"]) == ("indigo-owl-4", 0.3)
+    assert asked["messages"][0] == {"role": "system", "content": "Be brief."}
+    expect(answer(page)).to_contain_text("indigo-owl-4")
+
+
+def test_settings_are_saved_and_there_after_a_reload(
+    visit: Visit, alice: User, conversation: Conversation
+) -> None:
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    open_settings(page)
+    page.get_by_label("Longest answer").fill("200")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved")).to_be_visible()
+    page.reload()
+    until_ready(page)
+    open_settings(page)
+    expect(page.get_by_label("Longest answer")).to_have_value("200")
+    conversation.refresh_from_db()
+    assert conversation.parameters == {"max_tokens": 200}
+
+
+@pytest.mark.parametrize("place", ["new", "saved"])
+def test_a_setting_that_is_refused_says_why_beside_its_field(
+    visit: Visit, alice: User, conversation: Conversation, watch: Watch, place: str
+) -> None:
+    watch.allow("422")
+    page = visit(alice, "/" if place == "new" else f"/c/{conversation.public_id}/")
+    open_settings(page)
+    page.get_by_label("Stop sequences").fill("a\nb\nc\nd\ne")
+    if place == "new":
+        page.get_by_role("button", name="Done").click()
+        send(page, "Hello")
+        expect(field(page)).to_have_value("Hello")
+    else:
+        page.get_by_role("button", name="Save").click()
+    wrong = page.locator(".setting", has=page.get_by_label("Stop sequences"))
+    expect(wrong.locator(".field-error")).to_be_visible()
+    expect(wrong.locator(".field-error")).to_contain_text("4")
+    expect(page.get_by_label("Stop sequences")).to_have_value("a\nb\nc\nd\ne")
+    expect(page.get_by_label("Stop sequences")).to_be_focused()
+
+
+def test_a_first_prompt_fills_the_field(page: Page) -> None:
+    page.get_by_role("button", name="Explain DNS").click()
+    expect(field(page)).to_have_value("Explain DNS")
+    expect(field(page)).to_be_focused()
+    expect(stop_button(page)).to_be_hidden()

@@ -103,7 +103,8 @@ function followRequest() {
       // Refused: it was not taken, so the next try is a new message.
       if (before !== onItsWay.text) write(before);
       onItsWay = null;
-      adoptComposer({ focus: true });
+      // A setting that is wrong has been shown, and has the focus.
+      adoptComposer({ focus: !document.querySelector("#settings:popover-open") });
     }
   });
   for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {

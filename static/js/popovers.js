@@ -5,6 +5,8 @@ const GAP = 6;
 const EDGE = 12;
 
 let opener = null;
+// Pressing anywhere closes a popover; a press on the button that opened it is meant to do just that.
+let pressedToClose = false;
 
 function openerOf(popover) {
   return document.querySelector(`[popovertarget="${popover.id}"]`) ?? opener;
@@ -26,10 +28,9 @@ function place(popover) {
 
 /** The row's menu is one element for all rows: it opens where it was asked for. */
 function toggleRowMenu(button) {
-  const menu = byId("row-menu");
-  const again = opener === button && menu.dataset.closedAt > performance.now() - 250;
   opener = button;
-  if (!again) menu.showPopover();
+  if (!pressedToClose) byId("row-menu").showPopover();
+  pressedToClose = false;
 }
 
 function step(popover, by) {
@@ -48,7 +49,6 @@ export function startPopovers() {
       const opens = event.newState === "open";
       openerOf(popover)?.setAttribute("aria-expanded", String(opens));
       if (opens) requestAnimationFrame(() => place(popover));
-      else popover.dataset.closedAt = performance.now();
     },
     true,
   );
@@ -67,6 +67,10 @@ export function startPopovers() {
     event.preventDefault();
     step(popover, STEPS[event.key]);
   });
+  const noteOpen = (_event, button) => {
+    pressedToClose = opener === button && byId("row-menu").matches(":popover-open");
+  };
+  on("pointerdown", "[data-row-menu]", noteOpen, { capture: true });
   on("click", "[data-row-menu]", (_event, button) => toggleRowMenu(button));
   on("focusout", "#row-menu", (event, menu) => {
     if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.hidePopover();

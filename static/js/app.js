@@ -29,7 +29,21 @@ function opened() {
 
 const SWITCHES = { ArrowLeft: "button:first-child", ArrowRight: "button:last-child" };
 
+/** Whoever clicks or goes back again before a page has come wants the last one, not the slowest. */
+function dropOvertakenPages() {
+  let restoring = null;
+  document.addEventListener("htmx:historyCacheMiss", (event) => {
+    restoring?.abort();
+    restoring = event.detail.xhr;
+    window.htmx.trigger(byId("pane"), "htmx:abort");
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.target?.id === "main") restoring?.abort();
+  });
+}
+
 function startNavigation() {
+  dropOvertakenPages();
   let last = byId("main");
   const check = () => {
     if (byId("main") === last) return;

@@ -39,7 +39,9 @@ def is_ours(origin: str, *, host: str, secure: bool) -> bool:
         return False
     try:
         asked, here = urlsplit(origin), urlsplit(f"{'https' if secure else 'http'}://{host}")
-        return _whole(asked) == _whole(here)
+        # An origin is nothing but these; a path or a user name is no browser's doing.
+        is_bare = origin.lower() == f"{asked.scheme}://{asked.netloc}".lower()
+        return is_bare and asked.username is None and _whole(asked) == _whole(here)
     except ValueError:  # a port that is none
         return False
 

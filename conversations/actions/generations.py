@@ -119,7 +119,7 @@ def go_on(*, answer: Message, actor: User) -> Message:
 
 def stop(*, generation: Generation, actor: User) -> None:
     """Whoever is faster stops it; stopping what has ended changes nothing."""
-    with audit.action(actor, "answer.stopped", generation.conversation):
+    with transaction.atomic():
         mine = Generation.objects.filter(pk=generation.pk)
         now = timezone.now()
         unclaimed = mine.filter(state=State.QUEUED).update(
@@ -127,9 +127,11 @@ def stop(*, generation: Generation, actor: User) -> None:
         )
         if unclaimed:
             _tell_settled(generation)
-        else:
-            # The relay that writes it puts the last words away and settles it.
-            mine.filter(state=State.RUNNING).update(state=State.STOPPED, stopped_by=actor)
+        # The relay that writes it puts the last words away and settles it.
+        if unclaimed or mine.filter(state=State.RUNNING).update(
+            state=State.STOPPED, stopped_by=actor
+        ):
+            audit.record(actor, "answer.stopped", generation.conversation)
     events.tell(events.StopRequested(generation.public_id))
 
 

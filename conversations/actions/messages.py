@@ -1,5 +1,6 @@
 """Sending: a question, the empty answer, and the generation that is to fill it."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,8 +9,10 @@ from django.db import IntegrityError, transaction
 
 from conversations import audit, events, fragments, markdown
 from conversations.actions import conversations, generations
-from conversations.actions.refusals import TurnRunning
+from conversations.actions.refusals import SentElsewhere, TurnRunning
 from conversations.models import Author, Conversation, Message, Participant, Role, User
+
+_PAIRED_MARKS = re.compile(r"(\*{1,3}|`+|~~)(?=\S)(.+?)(?<=\S)\1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +50,29 @@ def start(
 def send(*, conversation: Conversation, author: User, text: str, request_id: UUID) -> Sent:
     """The same request id gives the same message again, whoever was faster.
 
-    Raises TurnRunning, TooManyAnswers or NoModel.
+    Raises TurnRunning, TooManyAnswers, NoModel or SentElsewhere.
     """
-    if sent := _sent_before(author, request_id):
-        return sent
-    try:
-        with audit.action(author, "message.sent", conversation):
-            return _send(conversation, author, text, request_id)
-    except IntegrityError:
-        return _sent_meanwhile(author, request_id)
+    sent = _sent_before(author, request_id)
+    if sent is None:
+        try:
+            with audit.action(author, "message.sent", conversation):
+                return _send(conversation, author, text, request_id)
+        except IntegrityError:
+            sent = _sent_meanwhile(author, request_id)
+    if sent.question.conversation_id != conversation.pk:
+        raise SentElsewhere  # where the author may have no access any more
+    return sent
 
 
 def title_from(text: str) -> str:
     """The first line, without the marks of Markdown, at most 60 characters, cut at a word."""
-    line = next(
-        (line.strip(" #>*`-\t") for line in text.splitlines() if line.strip(" #>*`-\t")), ""
-    )
+    lines = (_PAIRED_MARKS.sub(r"\2", line[:300]) for line in text.splitlines())
+    line = next((bare for line in lines if (bare := line.strip(" #>*`-\t"))), "")
     line = " ".join(line.split())
     if len(line) <= 60:
         return line
-    cut = line[:60].rsplit(" ", 1)[0]
-    return f"{cut if len(cut) > 30 else line[:59]}…"
+    cut, space, _rest = line[:60].rpartition(" ")
+    return f"{cut if space and len(cut) > 30 else line[:59]}…"
 
 
 def _send(conversation: Conversation, author: User, text: str, request_id: UUID) -> Sent:

@@ -4,6 +4,7 @@ Refused
 ├── TurnRunning        an answer is being written in this conversation
 ├── TooManyAnswers     the person has as many answers on their way as one may have
 ├── NoModel            the chosen model is not offered (any more), or none is set up
+├── SentElsewhere      the same message was sent in another conversation
 └── NothingToAnswer    there is no question, or nothing to go on from
 """
 
@@ -43,6 +44,11 @@ class NoModel(Refused):
             if model
             else _("No model is set up yet. Ask the people who run this portal.")
         )
+
+
+class SentElsewhere(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("This message was sent in another conversation already."))
 
 
 class NothingToAnswer(Refused):

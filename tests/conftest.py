@@ -55,7 +55,7 @@ def charlie(db: None) -> User:
 
 
 @pytest.fixture
-def operator(db) -> User:
+def operator(db: None) -> User:
     """Olga runs the portal and takes part in nothing."""
     user = person("Olga")
     people.set_operator(user=user, actor=None, is_operator=True)

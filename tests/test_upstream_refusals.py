@@ -1,4 +1,4 @@
-"""Servers that refuse, redirect, stall or are not there: rows 29 to 40 of `python -m tests.upstream --help`."""
+"""Servers that refuse, redirect, stall or are not there: rows 29 to 40 of the same list."""
 
 import logging
 import ssl

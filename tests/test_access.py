@@ -1,0 +1,326 @@
+"""Who gets what from every address: a matrix made from the URLconf.
+
+Each address is asked with each verb by each person for a conversation of theirs, somebody else's,
+a deleted one and one that does not exist. An address that nobody has thought about fails here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import transaction
+from django.http import Http404, HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+from pytest_django import Settings
+
+from conversations import access, actions
+from conversations.models import (
+    Conversation,
+    Generation,
+    Message,
+    Participant,
+    Role,
+    State,
+    User,
+)
+from tests.conftest import person
+
+pytestmark = pytest.mark.django_db
+
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+TO_SIGN_IN = 302
+HIDDEN = 404
+NOT_ALLOWED = 405
+
+# --- What is expected -----------------------------------------------------------------------------
+
+EVERYBODY = ("anonymous", "charlie", "viewer", "editor", "owner", "suspended", "operator", "root")
+SIGNED_OUT = {"anonymous", "suspended"}
+MAY = {
+    "read": {"viewer", "editor", "owner"},
+    "write": {"editor", "owner"},
+    "own": {"owner"},
+    "signed in": {"charlie", "viewer", "editor", "owner", "operator", "root"},
+    "operate": {"operator", "root"},
+}
+WHOSE = ("theirs", "foreign", "deleted", "missing")
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Who may, what they then get, and with which form."""
+
+    right: str
+    status: int
+    form: dict[str, Any] = field(default_factory=dict)
+    whose: str = "theirs"
+
+
+@dataclass(frozen=True)
+class Route:
+    verbs: dict[str, Verb]
+    # Answered to people who may not: an operators' page does not exist for others.
+    others: int = HIDDEN
+
+
+def message_form() -> dict[str, Any]:
+    return {"text": "Hello", "request_id": str(uuid4())}
+
+
+SETTINGS_FORM = {"model": "indigo-owl-4", "temperature": "1"}
+ROUTES = {
+    "new": Route({"GET": Verb("signed in", 200)}),
+    "conversations": Route(
+        {
+            "GET": Verb("signed in", 200),
+            "POST": Verb("signed in", 200, message_form() | SETTINGS_FORM),
+        }
+    ),
+    "thread": Route({"GET": Verb("read", 200)}),
+    "messages": Route({"GET": Verb("read", 200), "POST": Verb("write", 200, message_form())}),
+    "title": Route({"POST": Verb("write", 200, {"title": "Mine"})}),
+    "settings": Route({"POST": Verb("write", 200, SETTINGS_FORM)}),
+    "deletion": Route({"POST": Verb("own", 204), "DELETE": Verb("own", 204, whose="deleted")}),
+    "alternatives": Route({"POST": Verb("write", 204)}),
+    "continuations": Route({"POST": Verb("write", 204)}),
+    "head": Route({"POST": Verb("write", 204)}),
+    "text": Route({"GET": Verb("read", 200)}),
+    "stop": Route({"POST": Verb("write", 204)}),
+    "account": Route(
+        {
+            "GET": Verb("signed in", 200),
+            "HEAD": Verb("signed in", 200),
+            "POST": Verb("signed in", 422),
+        }
+    ),
+    "people": Route(
+        {
+            "GET": Verb("operate", 200),
+            "HEAD": Verb("operate", 200),
+            "POST": Verb("operate", 422),
+        }
+    ),
+    "links": Route({"POST": Verb("operate", 200)}),
+    "suspension": Route({"POST": Verb("operate", 302)}),
+    "reactivation": Route({"POST": Verb("operate", 302)}),
+}
+# Pages for people who are not signed in, or that are the same for all; tried further below.
+OPEN = {"brand", "link", "account_login", "account_logout", "account_inactive"}
+PASSWORDS = {"account_change_password", "account_set_password"}
+
+
+# --- What there is --------------------------------------------------------------------------------
+
+
+def patterns(resolver: Any = None, before: str = "") -> Iterator[tuple[str, str]]:
+    """Name and path of every address, with the placeholders still in it."""
+    for one in (resolver or get_resolver()).url_patterns:
+        path = before + str(one.pattern)
+        if isinstance(one, URLResolver):
+            yield from patterns(one, path)
+        elif isinstance(one, URLPattern):
+            yield one.name or "", path
+
+
+OURS = {name: path for name, path in patterns() if not path.startswith("admin/")}
+ADMIN = [path for _name, path in patterns() if path.startswith("admin/")]
+
+
+def test_every_address_is_in_the_matrix() -> None:
+    assert set(OURS) == set(ROUTES) | OPEN | PASSWORDS
+
+
+class World:
+    """Everybody, and a conversation of each kind with a question and a broken-off answer."""
+
+    def __init__(self) -> None:
+        names = [name for name in EVERYBODY if name != "anonymous"]
+        self.people = {name: person(name.capitalize()) for name in names}
+        self.people["root"].is_superuser = self.people["root"].is_staff = True
+        self.people["root"].save()
+        actions.people.set_operator(user=self.people["operator"], actor=None, is_operator=True)
+        self.stranger = person("Zoe")
+        self.rows = {
+            "theirs": self._rows(self.people["owner"]),
+            "foreign": self._rows(self.stranger),
+            "deleted": self._rows(self.people["owner"]),
+            "missing": dict.fromkeys(("conversation", "message", "generation"), "z" * 20),
+        }
+        for whose in ("theirs", "deleted"):
+            self._share(self.rows[whose]["conversation"])
+        deleted = Conversation.objects.filter(public_id=self.rows["deleted"]["conversation"])
+        deleted.update(deleted_at=timezone.now())
+        self.clients = {name: self._client(name) for name in EVERYBODY}
+        suspended = self.people["suspended"]
+        suspended.is_active = False
+        suspended.save()
+
+    def _rows(self, owner: User) -> dict[str, str]:
+        conversation = Conversation.objects.create(model="crimson-falcon-4", title="Secret title")
+        Participant.objects.create(conversation=conversation, user=owner, role=Role.OWNER)
+        sent = actions.messages.send(
+            conversation=conversation, author=owner, text="Secret question", request_id=uuid4()
+        )
+        Message.objects.filter(pk=sent.answer.pk).update(text="Secret answer")
+        generation = Generation.objects.get(conversation=conversation)
+        generation.state, generation.settled_at = State.INTERRUPTED, timezone.now()
+        generation.save()
+        return {
+            "conversation": conversation.public_id,
+            "message": sent.answer.public_id,
+            "generation": generation.public_id,
+        }
+
+    def _share(self, public_id: str) -> None:
+        conversation = Conversation.objects.get(public_id=public_id)
+        for name in ("viewer", "editor"):
+            Participant.objects.create(
+                conversation=conversation, user=self.people[name], role=Role(name)
+            )
+        Participant.objects.create(
+            conversation=conversation, user=self.people["suspended"], role=Role.OWNER
+        )
+
+    def _client(self, name: str) -> Client:
+        client = Client()
+        if name != "anonymous":
+            client.force_login(
+                self.people[name], backend="django.contrib.auth.backends.ModelBackend"
+            )
+        return client
+
+    def path(self, name: str, whose: str) -> str:
+        rows = self.rows[whose] | {"person": self.stranger.public_id, "token": "unknown"}
+        return "/" + re.sub(r"<\w+:(\w+)>", lambda found: rows[found[1]], OURS[name])
+
+    def ask(
+        self, who: str, verb: str, path: str, form: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The answer, with everything that it changed undone."""
+        with transaction.atomic():
+            data = form if verb == "POST" else None
+            response: Any = getattr(self.clients[who], verb.lower())(path, data or {})
+            transaction.set_rollback(True)
+        return response  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def world(db: None, settings: Settings) -> World:
+    settings.SIDEBAR_PAGE = 5
+    return World()
+
+
+def expected(route: Route, verb: str, who: str, whose: str, *, names_a_row: bool) -> int:
+    if who in SIGNED_OUT:
+        return TO_SIGN_IN
+    if verb not in route.verbs:
+        return NOT_ALLOWED
+    rule = route.verbs[verb]
+    if who not in MAY[rule.right]:
+        return route.others
+    return rule.status if whose == rule.whose or not names_a_row else HIDDEN
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_everybody_gets_what_is_theirs_and_nothing_else(world: World, name: Any) -> None:
+    route = ROUTES[name]
+    names_a_row = bool(re.search(r"<slug:(conversation|message|generation)>", OURS[name]))
+    wrong = {}
+    for verb, rule in route.verbs.items():
+        for who in EVERYBODY:
+            for whose in WHOSE if names_a_row else ("theirs",):
+                response = world.ask(who, verb, world.path(name, whose), rule.form)
+                wanted = expected(route, verb, who, whose, names_a_row=names_a_row)
+                if response.status_code != wanted:
+                    wrong[verb, who, whose] = (response.status_code, wanted)
+                if wanted in {HIDDEN, TO_SIGN_IN}:
+                    assert b"Secret" not in response.content
+                if who not in SIGNED_OUT:
+                    assert {"private", "no-store"} <= cache_control(response)
+    assert wrong == {}
+
+
+def test_verbs_that_mean_nothing_are_refused_without_looking(world: World) -> None:
+    for name, route in ROUTES.items():
+        for verb in set(VERBS) - set(route.verbs):
+            for who in ("anonymous", "charlie", "owner", "operator"):
+                response = world.ask(who, verb, world.path(name, "foreign"))
+                refused = TO_SIGN_IN if who == "anonymous" else HIDDEN
+                assert response.status_code in {NOT_ALLOWED, refused}, (name, verb, who)
+                assert b"Secret" not in response.content
+
+
+def cache_control(response: HttpResponse) -> set[str]:
+    return {part.strip() for part in response.headers.get("Cache-Control", "").split(",")}
+
+
+def test_password_pages_are_for_people_who_are_signed_in(world: World) -> None:
+    for name in PASSWORDS:
+        for who in EVERYBODY:
+            response = world.ask(who, "GET", world.path(name, "theirs"))
+            assert response.status_code in ({302} if who in SIGNED_OUT else {200, 302})
+            if who not in SIGNED_OUT:
+                assert {"private", "no-store"} <= cache_control(response), name
+
+
+def test_open_pages_give_nothing_away(world: World) -> None:
+    for name in OPEN:
+        for who in EVERYBODY:
+            for verb in ("GET", "POST"):
+                response = world.ask(who, verb, world.path(name, "theirs"))
+                assert response.status_code in {200, 302, 405, 410}, (name, who, verb)
+                assert b"Secret" not in response.content
+                if name != "brand" and who not in SIGNED_OUT:
+                    assert {"private", "no-store"} <= cache_control(response), name
+
+
+def test_the_stylesheet_of_the_brand_is_the_same_for_all(world: World) -> None:
+    pages = {world.ask(who, "GET", "/brand.css").content for who in EVERYBODY}
+    assert len(pages) == 1
+
+
+def admin_path(pattern: str) -> str:
+    path = re.sub(r"<(?:\w+:)?\w+>", "1", re.sub(r"\(\?P<\w+>[^)]*\)", "x", pattern))
+    return "/" + path.replace("^", "").replace("$", "")
+
+
+def test_the_admin_shows_members_nothing(world: World) -> None:
+    for pattern in ADMIN:
+        for who in ("anonymous", "suspended", "charlie", "owner"):
+            for verb in ("GET", "POST"):
+                response = world.ask(who, verb, admin_path(pattern))
+                shown = {200} if pattern in {"admin/login/", "admin/jsi18n/"} else set()
+                assert response.status_code in {302, 404, 405} | shown, (pattern, who, verb)
+                assert b"Secret" not in response.content
+
+
+@pytest.mark.parametrize("who", ["operator", "root"])
+def test_running_the_portal_shows_no_conversation(world: World, who: str) -> None:
+    for pattern in ADMIN:
+        response = world.ask(who, "GET", admin_path(pattern))
+        assert response.status_code in {200, 302, 404, 405}
+        assert b"Secret" not in response.content
+    with pytest.raises(Http404):
+        access.reviewed_conversation(world.people[who], world.rows["theirs"]["conversation"])
+
+
+def test_nothing_changes_without_a_csrf_token(world: World) -> None:
+    for client in world.clients.values():
+        client.handler.enforce_csrf_checks = True
+    for name, route in ROUTES.items():
+        for verb in {"POST", "DELETE"} & set(route.verbs):
+            who = "operator" if route.verbs[verb].right == "operate" else "owner"
+            response = world.ask(who, verb, world.path(name, "theirs"), route.verbs[verb].form)
+            assert response.status_code == 403, (name, verb)
+            assert {"private", "no-store"} <= cache_control(response)
+
+
+def test_a_way_that_leads_nowhere_is_not_found(world: World) -> None:
+    for who in EVERYBODY:
+        assert world.ask(who, "GET", "/nowhere/").status_code == 404
+        assert world.ask(who, "GET", "/c/x/y/z/").status_code == 404

@@ -354,7 +354,7 @@ async def test_a_database_that_refuses_for_a_while_is_asked_again(
         dictation.say(" two")
         await until(lambda: "keeping answers failed" in caplog.text)
         dictation.finish()
-        await until(lambda: "settling generation" in caplog.text)
+        await until(lambda: f"putting {generation.public_id} away failed" in caplog.text)
     row = await settled(generation)
     assert (row.state, await text_of(generation)) == (State.DONE, "One two")
 

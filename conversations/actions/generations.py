@@ -184,6 +184,7 @@ def postpone(*, generation: Generation, worker: str, until: datetime, reason: st
 def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settlement) -> bool:
     """Writes the final text and how it ended. False when somebody else holds the generation."""
     now = timezone.now()
+    html = markdown.render(kept.text)  # takes long for long answers, and others wait for the lock
     with transaction.atomic():
         mine = Generation.objects.filter(pk=generation.pk, worker=worker, settled_at=None)
         columns = outcome.columns()
@@ -196,7 +197,6 @@ def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settleme
             won = mine.filter(state=State.STOPPED).update(settled_at=now, **known)
         if not won:
             return False
-        html = markdown.render(kept.text)
         Message.objects.filter(pk=kept.message_id).update(
             text=kept.text,
             reasoning=kept.reasoning,
@@ -216,15 +216,11 @@ KNOWN_WHEN_STOPPED = (
 )
 
 
-def give_up_abandoned(*, dead_workers: Collection[str] = ()) -> int:
+def give_up_abandoned(*, dead_workers: Collection[str] = (), besides: Collection[int] = ()) -> int:
     """Settles what relays that are gone left behind; how many. `dead_workers` are known to be gone,
-    so their leases are not waited for."""
+    so their leases are not waited for; `besides` are in good hands whatever their lease says."""
     now = timezone.now()
-    abandoned = Generation.objects.abandoned(now) | Generation.objects.filter(
-        worker__in=dead_workers,
-        settled_at=None,
-        state__in=(State.RUNNING, State.STOPPED),
-    )
+    abandoned = Generation.objects.abandoned(now, dead_workers).exclude(pk__in=besides)
     settled = 0
     for generation in abandoned.select_related("conversation"):
         with transaction.atomic():
@@ -251,7 +247,7 @@ def give_up_abandoned(*, dead_workers: Collection[str] = ()) -> int:
 def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
     """Who waits, with the place in line: 1 is next; 0 for those that wait for a moment in time."""
     rows = (
-        Choice.objects.filter(generation__state=State.QUEUED, index=0)
+        Choice.objects.filter(generation__state=State.QUEUED, generation__settled_at=None, index=0)
         .select_related("message", "generation__conversation")
         .order_by("generation")[:most]
     )
@@ -270,10 +266,7 @@ def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
 
 def unsettled_workers() -> set[str]:
     """The workers that hold something."""
-    held = Generation.objects.filter(
-        settled_at=None, state__in=(State.RUNNING, State.STOPPED)
-    ).exclude(worker="")
-    return set(held.values_list("worker", flat=True))
+    return set(Generation.objects.claimed().values_list("worker", flat=True))
 
 
 class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …

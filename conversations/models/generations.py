@@ -1,5 +1,6 @@
 """Generations: one upstream request each, and its life."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -49,6 +50,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def open(self) -> Self:
         return self.filter(state__in=OPEN)
 
+    def queued(self) -> Self:
+        """Oldest first. Nothing queued is settled; saying so lets the small index be used."""
+        return self.filter(state=State.QUEUED, settled_at=None).order_by("pk")
+
     def claimable(self, now: "datetime") -> Self:
         """Queued and due, oldest first. A conversation whose stopped answer is still being put
         away waits, since its text belongs to the next question."""
@@ -56,17 +61,19 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             conversation=models.OuterRef("conversation"), state=State.STOPPED, settled_at=None
         )
         due = models.Q(not_before=None) | models.Q(not_before__lte=now)
-        return self.filter(due, ~models.Exists(unsettled), state=State.QUEUED).order_by("pk")
+        return self.queued().filter(due, ~models.Exists(unsettled))
+
+    def claimed(self) -> Self:
+        """Some worker's to write: running, or stopped with text not yet put away."""
+        return self.filter(settled_at=None, state__in=(State.RUNNING, State.STOPPED))
 
     def held_by(self, worker: str) -> Self:
-        """Still this worker's to write: running, or stopped with text not yet put away."""
-        return self.filter(worker=worker, settled_at=None, state__in=(State.RUNNING, State.STOPPED))
+        return self.claimed().filter(worker=worker)
 
-    def abandoned(self, now: "datetime") -> Self:
-        """Claimed by a worker that has not renewed its lease."""
-        return self.filter(
-            state__in=(State.RUNNING, State.STOPPED), settled_at=None, lease_until__lt=now
-        )
+    def abandoned(self, now: "datetime", dead_workers: Collection[str] = ()) -> Self:
+        """Claimed by a worker that has not renewed its lease, or is known to be gone."""
+        gone = models.Q(lease_until__lt=now) | models.Q(worker__in=dead_workers)
+        return self.claimed().filter(gone)
 
 
 class Generation(models.Model):
@@ -125,6 +132,12 @@ class Generation(models.Model):
             # The relay looks every second for what is queued, running, or stopped but not settled.
             models.Index(
                 "state", "id", condition=models.Q(settled_at=None), name="generation_unsettled"
+            ),
+            # With each question: how many answers the person has on their way.
+            models.Index(
+                "requested_by",
+                condition=models.Q(state__in=OPEN),
+                name="generation_open_of_person",
             ),
         ]
 

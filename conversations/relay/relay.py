@@ -23,7 +23,8 @@ from conversations.upstream import Client, InvalidRequest, Upstream, UpstreamErr
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-SETTLE_PATIENCE = 60  # tries, half a second apart, while the database is away
+# How often an answer is tried to be put away while the database is not there, and how far apart.
+PATIENCE, PAUSE_SECONDS = 60, 0.5
 # The relays of this process, so that a number that came round again is told from one of ours.
 _living: set[str] = set()
 
@@ -83,8 +84,13 @@ class Relay:
             await asyncio.wait(set(self._tasks))
         for client in self._clients.values():
             await client.aclose()
-        await self._do(connections.close_all)
         _living.discard(self.worker)
+        try:
+            # Claimed at the very end and never begun.
+            await self._do(self._give_up_own)
+        except DatabaseError:
+            log.exception("what was just claimed is settled at the next start")
+        await self._do(connections.close_all)
         self._database.shutdown(wait=False)
 
     # --- What it is told ---
@@ -185,9 +191,18 @@ class Relay:
         while True:
             await asyncio.sleep(settings.RELAY_LEASE_SECONDS / 4)
             try:
-                await self._do(actions.generations.give_up_abandoned)
+                # Our own leases may have run out too, while the machine slept: what we still write
+                # is not abandoned.
+                writing = [run.generation.pk for run in self._runs.values()]
+                await self._do(self._give_up_others, writing)
             except DatabaseError:
                 log.exception("sweeping failed; trying again")
+
+    def _give_up_own(self) -> None:
+        actions.generations.give_up_abandoned(dead_workers={self.worker})
+
+    def _give_up_others(self, ours: list[int]) -> None:
+        actions.generations.give_up_abandoned(besides=ours)
 
     def _give_up_the_dead(self) -> None:
         dead = {worker for worker in actions.generations.unsettled_workers() if _is_dead(worker)}
@@ -232,14 +247,17 @@ class Relay:
         )
         writing = asyncio.ensure_future(self._write(choice))
         await asyncio.wait({writing})
-        # Whatever went wrong, people see that it failed and the row does not stay open for ever.
-        if isinstance(error := writing.exception(), InvalidRequest):
-            await self._settle(generation, kept, invalid(error))
-        elif error is not None:
-            log.error("generation %s failed", generation.public_id, exc_info=error)
-            run = self._runs.get(generation.public_id)
-            await self._settle(generation, run.kept() if run else kept, internal())
-        self._runs.pop(generation.public_id, None)
+        try:
+            # Whatever went wrong, people see that it failed and the row does not stay open.
+            if isinstance(error := writing.exception(), InvalidRequest):
+                await self._settle(generation, kept, invalid(error))
+            elif error is not None:
+                log.error("generation %s failed", generation.public_id, exc_info=error)
+                run = self._runs.get(generation.public_id)
+                await self._settle(generation, run.kept() if run else kept, internal())
+        finally:
+            # Its lease would be renewed for ever; without it the sweep settles what is left.
+            self._runs.pop(generation.public_id, None)
 
     async def _write(self, choice: Choice) -> None:
         generation = choice.generation
@@ -260,9 +278,10 @@ class Relay:
         try:
             outcome = await run.read()
         except Postponed as later:
-            await self._postpone(generation, later)
-        else:
-            await self._settle(generation, run.kept(), outcome)
+            if await self._postpone(generation, later):
+                return
+            outcome = run.interrupted()  # somebody stopped it meanwhile, which settling finds
+        await self._settle(generation, run.kept(), outcome)
 
     async def _settle(
         self,
@@ -275,22 +294,27 @@ class Relay:
                 generation=generation, worker=self.worker, kept=kept, outcome=outcome
             )
 
-        for _try in range(SETTLE_PATIENCE):
-            try:
-                await self._do(settle)
-            except DatabaseError:
-                log.exception("settling generation %s failed", generation.public_id)
-                await asyncio.sleep(0.5)
-            else:
-                return
+        await self._patiently(generation, settle)
 
-    async def _postpone(self, generation: Generation, later: Postponed) -> None:
+    async def _postpone(self, generation: Generation, later: Postponed) -> bool:
         until = timezone.now() + timedelta(seconds=later.delay)
-        await self._do(
-            lambda: actions.generations.postpone(
+
+        def postpone() -> bool:
+            return actions.generations.postpone(
                 generation=generation, worker=self.worker, until=until, reason=later.reason
             )
-        )
+
+        return await self._patiently(generation, postpone)
+
+    async def _patiently(self, generation: Generation, work: Callable[[], bool]) -> bool:
+        """False as well when the database stayed away: its lease ends and the sweep settles."""
+        for _try in range(PATIENCE):
+            try:
+                return await self._do(work)
+            except DatabaseError:
+                log.exception("putting %s away failed; trying again", generation.public_id)
+                await asyncio.sleep(PAUSE_SECONDS)
+        return False
 
     def _client(self, server: Upstream) -> Client:
         if server not in self._clients:

@@ -78,7 +78,8 @@ class Run:
 
     def stop(self) -> None:
         """Ends the upstream request at once."""
-        if self._reading is not None:
+        # Once: a second cancellation would break into the closing of the connection.
+        if self._reading is not None and not self._reading.cancelling():
             self._reading.cancel()
 
     def interrupt(self) -> None:
@@ -117,11 +118,11 @@ class Run:
     async def read(self) -> Settlement:
         """Reads to the end, however it comes. Raises Postponed, and what no upstream causes."""
         if self._restarting:
-            return self._ended(State.INTERRUPTED, "restarting", self._why_cancelled())
+            return self.interrupted()
         self._reading = asyncio.ensure_future(self._read())
         await asyncio.wait({self._reading})
         if self._reading.cancelled():
-            return self._ended(State.INTERRUPTED, "restarting", self._why_cancelled())
+            return self.interrupted()
         error = self._reading.exception()
         if error is None:
             return self._done()
@@ -188,9 +189,10 @@ class Run:
 
     # --- How it ended ---
 
-    def _why_cancelled(self) -> str:
-        """Only read when nobody stopped it: a stop that is in the table wins over this."""
-        return _("The portal was restarted while the answer was being written.")
+    def interrupted(self) -> Settlement:
+        """Only heeded when nobody stopped it: a stop that is in the table wins over this."""
+        why = _("The portal was restarted while the answer was being written.")
+        return self._ended(State.INTERRUPTED, "restarting", why)
 
     def _done(self) -> Settlement:
         end = self._finished

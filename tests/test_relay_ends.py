@@ -338,15 +338,20 @@ async def test_a_locked_database_delays_and_loses_nothing(
     assert (row.state, await text_of(generation)) == (State.DONE, "One two")
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections made from now on hardly wait for locks."""
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
+
+
 async def test_a_database_that_refuses_for_a_while_is_asked_again(
+    impatient: None,
     relay: Relay,
     dictation: Dictation,
     conversation: Conversation,
     alice: User,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
     generation = await ask(conversation, alice)
     dictation.say("One")
     await kept(generation, "One")

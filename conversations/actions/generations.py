@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -34,6 +33,19 @@ from conversations.models import (
     UsageSource,
     User,
 )
+
+# Of a message that its worker still holds. One statement for all answers, every second: building
+# it anew for each would be a fifth of what relaying them costs.
+KEEP = """
+    UPDATE conversations_message SET text = %s, reasoning = %s, html = '', html_version = 0
+    WHERE id = %s AND EXISTS (
+        SELECT 1 FROM conversations_choice AS choice
+        JOIN conversations_generation AS generation ON generation.id = choice.generation_id
+        WHERE choice.message_id = conversations_message.id AND generation.id = %s
+            AND generation.worker = %s AND generation.settled_at IS NULL
+            AND generation.state IN ('running', 'stopped')
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +170,13 @@ def keep(*, worker: str, kept: Collection[Kept], running: Collection[int]) -> se
     with transaction.atomic():
         until = timezone.now() + timedelta(seconds=settings.RELAY_LEASE_SECONDS)
         Generation.objects.held_by(worker).filter(pk__in=running).update(lease_until=until)
-        for one in kept:
-            _held_message(worker, one.generation_id, one.message_id).update(
-                text=one.text, reasoning=one.reasoning, html="", html_version=0
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                KEEP,
+                [
+                    (one.text, one.reasoning, one.message_id, one.generation_id, worker)
+                    for one in kept
+                ],
             )
         still = Generation.objects.filter(pk__in=running, worker=worker, state=State.RUNNING)
         return set(running) - set(still.values_list("pk", flat=True))
@@ -308,13 +324,6 @@ def _queue(
     Choice.objects.create(generation=generation, message=answer, starts_at=len(prefill))
     events.on_commit(events.WorkQueued())
     return generation
-
-
-def _held_message(worker: str, generation_id: int, message_id: int) -> "QuerySet[Message]":
-    held = Generation.objects.held_by(worker).filter(
-        pk=generation_id, choices__message=OuterRef("pk")
-    )
-    return Message.objects.filter(Exists(held), pk=message_id)
 
 
 def _tell_settled(generation: Generation) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from conversations import actions, catalogue, events, fragments
@@ -322,11 +322,14 @@ class Relay:
         return self._clients[server]
 
     async def _do(self, work: Callable[..., T], *arguments: object) -> T:
-        def fresh() -> T:
-            close_old_connections()
-            return work(*arguments)
+        def on_our_connection() -> T:
+            try:
+                return work(*arguments)
+            except DatabaseError:
+                connections.close_all()  # this thread's: if it is broken, the next work opens anew
+                raise
 
-        return await asyncio.get_running_loop().run_in_executor(self._database, fresh)
+        return await asyncio.get_running_loop().run_in_executor(self._database, on_our_connection)
 
 
 def _progress(choice: Choice, place: int = 0) -> events.AnswerProgress:

@@ -44,6 +44,8 @@ PAUSE_AFTER_FAILURE = 1
 # Long enough for a client that is still sending to read the answer before the connection ends.
 REFUSAL_SECONDS = 2
 RECEIVED_AND_UNREAD = 128
+# Bytes, far beyond what a mailbox lets through: acknowledged unread, only by somebody who lies.
+SENT_AND_UNREAD = 8_388_608
 
 Job = Callable[[], Awaitable[None]]
 
@@ -252,6 +254,26 @@ class Pages(HTTPFactory):  # type: ignore[misc]
 
 
 class Socket(WebSocketProtocol):  # type: ignore[misc]
+    """A push producer to its transport, which says when the client has stopped reading."""
+
+    _unread: int | None = None  # bytes written since then
+    maxMessagePayloadSize: int  # noqa: N815 Autobahn's
+
+    def connectionMade(self) -> None:
+        # The upgraded request was the producer until now, and pauses nothing of ours.
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self, True)
+        super().connectionMade()
+
+    def pauseProducing(self) -> None:
+        self._unread = self._unread or 0  # told at each write, not only when it begins
+
+    def resumeProducing(self) -> None:
+        self._unread = None
+
+    def stopProducing(self) -> None:
+        """The transport is gone; `connectionLost` follows."""
+
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         # The queue to the application has no bound of its own.
         if self.application_queue.qsize() >= RECEIVED_AND_UNREAD:
@@ -261,8 +283,20 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]
 
     def serverSend(self, content: str | bytes, binary: bool = False) -> None:
         # While a socket is closing Autobahn raises; whoever tells others must not fail by it.
-        if self.state in (Protocol.STATE_OPEN, Protocol.STATE_CONNECTING):
+        if self.state not in (Protocol.STATE_OPEN, Protocol.STATE_CONNECTING):
+            return
+        if self._unread is not None:
+            if self._unread > SENT_AND_UNREAD:
+                self.dropConnection(abort=True)
+                return
+            self._unread += len(content)
+        # Autobahn holds what is sent to the limit of what is received; answers are longer.
+        limit: int = self.maxMessagePayloadSize
+        self.maxMessagePayloadSize = 0
+        try:
             super().serverSend(content, binary)
+        finally:
+            self.maxMessagePayloadSize = limit
 
     def handle_exception(self, exception: BaseException) -> None:
         if self.state != Protocol.STATE_CLOSED:

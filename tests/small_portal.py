@@ -48,6 +48,8 @@ async def answer_socket(receive: Any, send: Any) -> None:
             await asyncio.sleep(30)
         elif message["text"] == "fall over":
             raise RuntimeError("fell over")
+        elif message["text"].startswith("say "):
+            await send({"type": "websocket.send", "text": "x" * int(message["text"][4:])})
         else:
             await send({"type": "websocket.send", "text": message["text"]})
 

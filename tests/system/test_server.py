@@ -33,7 +33,8 @@ class Portal:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
     def socket(self) -> ClientConnection:
-        return connect(f"ws://127.0.0.1:{self.port}/ws/", proxy=None, open_timeout=10)
+        address = f"ws://127.0.0.1:{self.port}/ws/"
+        return connect(address, proxy=None, open_timeout=10, max_size=None)
 
     def ask(self, request: bytes) -> bytes:
         """The whole answer; of a refusal what comes first, for the connection is held open."""
@@ -81,6 +82,23 @@ def post(length: int, more: str = "") -> bytes:
         f"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         f"Content-Length: {length}\r\n{more}\r\n"
     ).encode()
+
+
+UPGRADE = (
+    b"GET /ws/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+
+
+def masked(text: bytes) -> bytes:
+    """A text frame as browsers send it, with a mask of zeros."""
+    return b"\x81" + bytes([0x80 | len(text)]) + bytes(4) + text
+
+
+def ask_for_200_megabytes(connection: socket.socket) -> None:
+    for _ in range(200):
+        connection.sendall(masked(b"say 1000000"))
+        time.sleep(0.02)
 
 
 def close_code(connection: ClientConnection) -> int | None:
@@ -173,6 +191,28 @@ def test_who_floods_a_busy_socket_is_closed(portal: Portal) -> None:
         for _ in range(200):
             connection.send("x")
         assert close_code(connection) == 4429
+
+
+def test_the_limit_is_for_what_pages_send_and_not_for_answers(portal: Portal) -> None:
+    with portal.socket() as connection:
+        connection.send("say 3000000")
+        assert len(connection.recv(timeout=10)) == 3_000_000
+
+
+def test_who_makes_us_send_and_reads_nothing_is_cut_off(portal: Portal) -> None:
+    with portal.line() as connection:
+        connection.sendall(UPGRADE)
+        connection.recv(1_024)
+        with pytest.raises(ConnectionError):
+            ask_for_200_megabytes(connection)
+
+
+def test_who_is_slow_to_read_gets_all_of_it(portal: Portal) -> None:
+    with portal.socket() as connection:
+        for _ in range(6):
+            connection.send("say 1000000")
+        time.sleep(0.5)
+        assert [len(connection.recv(timeout=10)) for _ in range(6)] == [1_000_000] * 6
 
 
 def test_compression_is_not_taken_up(portal: Portal) -> None:

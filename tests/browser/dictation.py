@@ -1,6 +1,7 @@
 """Answers that a test dictates word by word, while it looks at the page."""
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -98,11 +99,21 @@ async def by_a_test(wire: Wire, request: Request, *, dictation: Dictation) -> No
 
 
 @scenario()
-async def recited(wire: Wire, request: Request, *, text: str, size: int = 7) -> None:
-    """`text` in pieces of `size` characters, as fast as possible."""
+async def recited(wire: Wire, request: Request, *, text: str, seed: int = 0) -> None:
+    """`text` in pieces of 1 to 60 characters, some 30 pieces a second."""
+    sizes = random.Random(seed)
     await wire.head()
-    for at in range(0, len(text), size):
-        await wire.event(chunk(text[at : at + size]))
+    while text:
+        size = sizes.randint(1, 60)
+        await wire.event(chunk(text[:size]))
+        text = text[size:]
+        await asyncio.sleep(1 / 30)
     await wire.event(chunk(finish="stop"))
     await wire.done()
     await wire.end()
+
+
+@scenario()
+async def complaining(wire: Wire, request: Request, *, message: str) -> None:
+    """400 with a message of the server's own."""
+    await wire.error(400, message)

@@ -10,8 +10,12 @@ from pathlib import Path
 
 from django.conf import settings
 
+from tests.upstream.answers import MODELS
+
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
+# What an upstream calls its models is not for us to trust either.
+HOSTILE_MODEL = "<img src=x onerror=alert(1)>\"'`${alert(1)}{{7*7}}"
 
 
 class Portal:
@@ -32,6 +36,7 @@ class Portal:
             "SECRET_KEY": settings.SECRET_KEY,
             "UPSTREAM_BASE_URL": upstream,
             "UPSTREAM_CONTINUES": "on",
+            "UPSTREAM_MODELS": ",".join([*MODELS, HOSTILE_MODEL]),
             "FIRST_PROMPTS": "Explain DNS|Decline a meeting|Roll back a deployment",
         }
 

@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 TEST_DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}"
-(TEST_DATA / "static").mkdir(parents=True, exist_ok=True)  # nothing is collected for tests
 os.environ["DATA_DIR"] = str(TEST_DATA)
 for name in ("UPSTREAM_BASE_URL", "UPSTREAM_API_KEY", "DATABASE_URL", "SECURE", "DEBUG"):
     os.environ.pop(name, None)
@@ -14,6 +13,9 @@ os.environ["UPSTREAM_BASE_URL"] = "http://127.0.0.1:9/v1"  # nobody answers on t
 from chatweb.settings import *  # noqa: E402, F403
 from chatweb.settings import DATABASES, STORAGES  # noqa: E402
 
+# Nothing is collected: each test client would look through all of it.
+STATIC_ROOT = TEST_DATA / "no-static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 # Django's in-memory test database locks under threads; a file behaves as it does in use.
 worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
 DATABASES["default"]["TEST"] = {"NAME": str(TEST_DATA / f"test-{os.getpid()}-{worker}.sqlite3")}

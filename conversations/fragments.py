@@ -57,8 +57,9 @@ class Article:
 
 
 def _may_continue(message: Message, generation: Generation | None) -> bool:
-    """Only where the upstream goes on from an assistant's beginning: others would start anew."""
-    if generation is None or generation.is_open or not message.text:
+    """Only where the upstream goes on from an assistant's beginning: others would start anew.
+    And only once its text is final: a stopped answer's last words are still being put away."""
+    if generation is None or generation.settled_at is None or not message.text:
         return False
     broke_off = generation.state in {State.INTERRUPTED, State.STOPPED, State.FAILED}
     if not broke_off and generation.finish_reason != "length":

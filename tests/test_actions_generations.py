@@ -103,6 +103,17 @@ def test_an_answer_that_broke_off_can_be_continued(
     assert Message.objects.count() == 2
 
 
+def test_an_answer_whose_last_words_are_not_put_away_yet_cannot(
+    sent: actions.messages.Sent, alice: User
+) -> None:
+    """They would be overwritten by what continues the words before them."""
+    ended(sent, State.STOPPED)
+    Generation.objects.update(settled_at=None)
+    answer = access.message(alice, sent.answer.public_id, to="write")
+    with pytest.raises(NothingToAnswer):
+        actions.generations.go_on(answer=answer, actor=alice)
+
+
 def test_an_answer_cut_at_its_limit_can_be_continued(
     sent: actions.messages.Sent, alice: User
 ) -> None:

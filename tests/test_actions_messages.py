@@ -176,6 +176,17 @@ async def test_a_question_sent_many_times_costs_one_upstream_request(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_nobody_can_be_told_of_is_sent_all_the_same(
+    conversation: Conversation, alice: User, settings: Settings
+) -> None:
+    settings.ROOT_URLCONF = "conversations.routing"  # names no page, so nothing can be rendered
+    send(conversation, alice)
+    assert Generation.objects.get().state == State.QUEUED
+    entry = AuditEntry.objects.get(verb="message.sent")
+    assert entry.outcome == Outcome.DONE
+
+
+@pytest.mark.django_db(transaction=True)
 def test_starting_many_times_at_once_is_one_conversation(alice: User) -> None:
     request_id = uuid4()
     results = at_once(*[lambda: start(alice, request_id)] * THREADS)

@@ -14,6 +14,7 @@ from tests.relays import ask, db, kept, running, settled, text_of
 from tests.upstream import ScriptedUpstream
 from tests.upstream.scenarios import scenario
 from tests.upstream.wire import Request, Wire
+from tests.viewers import Viewer, session_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,3 +85,15 @@ async def test_what_was_claimed_and_never_begun_is_explained_when_the_portal_end
         await db(Generation.objects.update, lease_until=timezone.now() + timedelta(hours=1))
     row = await settled(generation, seconds=1)
     assert (row.state, row.error_code) == (State.INTERRUPTED, "relay_gone")
+
+
+async def test_a_page_has_the_answer_before_it_hears_how_it_goes(
+    upstream: ScriptedUpstream, conversation: Conversation, alice: User, settings: Settings
+) -> None:
+    settings.RELAY_POLL_SECONDS = 60  # the relay begins when it is woken and not by chance
+    async with running(Relay()), Viewer(await db(session_of, alice)) as viewer:
+        await viewer.watch(conversation)
+        await settled(await ask(conversation, alice))
+        await viewer.next("settled")
+        kinds = [message["t"] for message in viewer.received]
+    assert kinds.index("added") < kinds.index("progress")

@@ -29,7 +29,7 @@ def tell_rows(conversation: Conversation, *, moves: bool) -> None:
         for user_id in _participant_ids(conversation):
             events.tell(events.RowChanged(user_id, conversation.public_id, html, moves))
 
-    transaction.on_commit(tell)
+    transaction.on_commit(tell, robust=True)
 
 
 def tell_changed(conversation: Conversation, revision: int) -> None:

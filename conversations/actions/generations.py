@@ -110,8 +110,7 @@ def retry(*, answer: Message, actor: User) -> Message:
         raise NothingToAnswer
     with _one_turn(), audit.action(actor, "answer.retried", conversation):
         message = request(conversation=conversation, question=question, actor=actor)
-        conversations.tell_changed(conversation, conversations.changed(conversation, active=True))
-        conversations.tell_rows(conversation, moves=True)
+        _tell_queued(conversation)
     return message
 
 
@@ -124,8 +123,7 @@ def go_on(*, answer: Message, actor: User) -> Message:
         if answer.parent is None:
             raise NothingToAnswer
         _queue(conversation, answer.parent, actor, answer, prefill=answer.text)
-        conversations.tell_changed(conversation, conversations.changed(conversation, active=True))
-        conversations.tell_rows(conversation, moves=True)
+        _tell_queued(conversation)
     return answer
 
 
@@ -133,6 +131,8 @@ def stop(*, generation: Generation, actor: User) -> None:
     """Whoever is faster stops it; stopping what has ended changes nothing."""
     with transaction.atomic():
         mine = Generation.objects.filter(pk=generation.pk)
+        # Or it could go back into the queue between the two looks at its state.
+        mine.select_for_update().first()
         now = timezone.now()
         unclaimed = mine.filter(state=State.QUEUED).update(
             state=State.STOPPED, stopped_by=actor, settled_at=now
@@ -144,7 +144,7 @@ def stop(*, generation: Generation, actor: User) -> None:
             state=State.STOPPED, stopped_by=actor
         ):
             audit.record(actor, "answer.stopped", generation.conversation)
-    events.tell(events.StopRequested(generation.public_id))
+        events.on_commit(events.StopRequested(generation.public_id))
 
 
 def claim(*, worker: str, most: int) -> list[Generation]:
@@ -298,7 +298,7 @@ class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …
 
 def _queue(
     conversation: Conversation, question: Message, actor: User, answer: Message, prefill: str = ""
-) -> Generation:
+) -> None:
     model = catalogue.find(conversation.model)
     if model is None:
         raise NoModel(conversation.model)
@@ -322,8 +322,12 @@ def _queue(
         },
     )
     Choice.objects.create(generation=generation, message=answer, starts_at=len(prefill))
+
+
+def _tell_queued(conversation: Conversation) -> None:
+    conversations.tell_changed(conversation, conversations.changed(conversation, active=True))
     events.on_commit(events.WorkQueued())
-    return generation
+    conversations.tell_rows(conversation, moves=True)
 
 
 def _tell_settled(generation: Generation) -> None:
@@ -338,4 +342,4 @@ def _tell_settled(generation: Generation) -> None:
                 events.MessageSettled(conversation.public_id, revision, message.public_id, html)
             )
 
-    transaction.on_commit(tell)
+    transaction.on_commit(tell, robust=True)

@@ -92,8 +92,12 @@ def _send(conversation: Conversation, author: User, text: str, request_id: UUID)
     )
     answer = generations.request(conversation=conversation, question=question, actor=author)
     revision = conversations.changed(conversation, active=True)
+    # Pages know the answer before the relay tells them how it goes.
+    transaction.on_commit(
+        lambda: _tell_added(conversation, revision, question, answer), robust=True
+    )
+    events.on_commit(events.WorkQueued())
     conversations.tell_rows(conversation, moves=True)
-    transaction.on_commit(lambda: _tell_added(conversation, revision, question, answer))
     return Sent(question, answer)
 
 

@@ -175,4 +175,5 @@ def tell(event: Event) -> None:
 
 
 def on_commit(event: Event) -> None:
-    transaction.on_commit(lambda: hub.tell(event))
+    # Robust: what is committed stays so, and is never reported as failed for the telling's sake.
+    transaction.on_commit(lambda: hub.tell(event), robust=True)

@@ -340,6 +340,17 @@ async def test_a_change_that_falls_between_two_beats_is_not_missed(
         assert await first.closed() == 4401
 
 
+async def test_a_change_that_was_numbered_first_and_committed_later_is_not_missed(
+    alice: User, bob: User
+) -> None:
+    await db(RightsChange.objects.create, pk=990, user=bob)
+    await db(RightsChange.objects.create, pk=1000, user=bob)
+    async with Viewer(await db(session_of, alice)) as viewer:
+        await viewer.next("tick")
+        await db(RightsChange.objects.create, pk=995, user=alice)
+        assert await viewer.closed() == 4401
+
+
 # --- What it hears --------------------------------------------------------------------------------
 
 

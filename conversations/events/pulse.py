@@ -9,7 +9,6 @@ from typing import TypeVar
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Max
 
 from conversations.events.hub import Hub
 from conversations.events.types import Tick, conversation_topic
@@ -19,6 +18,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 TOPIC = conversation_topic("")
 BARE_TICK = '{"t":"tick"}'  # for pages that watch no conversation
+# Numbers are given before rows are committed, so a lower one may show up after a higher one.
+OVERLAP = 100
 
 
 class Pulse:
@@ -27,27 +28,37 @@ class Pulse:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._task: asyncio.Task[None] | None = None
-        self._seen_rights = 0
+        self._applied: set[int] = set()  # the newest changes of rights
+
+    @property
+    def _is_beating(self) -> bool:
+        task = self._task
+        return task is not None and not task.done() and task.get_loop() is _loop()
 
     async def ensure(self) -> None:
         """Called when a socket has been opened in the hub and before its rights are read: a change
-        of rights is then either seen by that reading or told by a beat."""
-        if self._task is None or self._task.done() or self._task.get_loop() is not _loop():
-            self._ready = asyncio.Event()
-            self._task = asyncio.ensure_future(self._beat(self._ready))
-        await self._ready.wait()
+        of rights is then either seen by that reading or told by a beat. Raises DatabaseError."""
+        if self._is_beating:
+            return
+        latest = await _read(_latest)
+        if not self._is_beating:  # nobody was faster
+            self._applied = set(latest)
+            self._task = asyncio.ensure_future(self._beat())
+            self._task.add_done_callback(_log_failure)
 
-    async def _beat(self, ready: asyncio.Event) -> None:
+    async def _beat(self) -> None:
         try:
-            self._seen_rights = await _read(_latest)
+            await self._beat_while_sockets_are_open()
         finally:
-            ready.set()
+            # Broken off, nobody would hear of rights that are lost: pages come back and are asked.
+            for mailbox in tuple(self._hub.sockets):
+                await mailbox.connection.hang_up(4401)
+
+    async def _beat_while_sockets_are_open(self) -> None:
         next_tick = time.monotonic()
         while self._hub.sockets:
             try:
-                for number, user, conversation, session in await _read(_changes, self._seen_rights):
-                    await self._apply(user, conversation, session)
-                    self._seen_rights = number  # only now: what failed is looked up again
+                await self._follow_rights()
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + settings.TICK_SECONDS
                     await self._tick()
@@ -58,6 +69,13 @@ class Pulse:
                 if mailbox.overflowing or mailbox.behind_for() > settings.MAILBOX_PATIENCE:
                     await mailbox.connection.hang_up(4408)
             await asyncio.sleep(min(settings.RIGHTS_CHECK_SECONDS, settings.TICK_SECONDS))
+
+    async def _follow_rights(self) -> None:
+        for number, user, conversation, session in await _read(_changes, self._applied):
+            await self._apply(user, conversation, session)
+            self._applied.add(number)  # only now: what failed is looked up again
+        oldest = _oldest(self._applied)
+        self._applied = {number for number in self._applied if number > oldest}
 
     async def _apply(self, user: str, conversation: str | None, session_hash: str) -> None:
         for mailbox in tuple(self._hub.sockets):
@@ -91,12 +109,22 @@ async def _read(query: Callable[..., T], *arguments: object) -> T:
     return found
 
 
-def _latest() -> int:
-    return RightsChange.objects.aggregate(latest=Max("pk"))["latest"] or 0
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("the pulse broke off", exc_info=error)
 
 
-def _changes(after: int) -> list[tuple[int, str, str | None, str]]:
-    rows = RightsChange.objects.filter(pk__gt=after).order_by("pk")
+def _oldest(applied: set[int]) -> int:
+    return max(applied, default=0) - OVERLAP
+
+
+def _latest() -> list[int]:
+    return list(RightsChange.objects.order_by("-pk").values_list("pk", flat=True)[:OVERLAP])
+
+
+def _changes(applied: set[int]) -> list[tuple[int, str, str | None, str]]:
+    rows = RightsChange.objects.filter(pk__gt=_oldest(applied)).exclude(pk__in=applied)
+    rows = rows.order_by("pk")
     return list(
         rows.values_list("pk", "user__public_id", "conversation__public_id", "session_hash")
     )

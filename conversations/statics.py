@@ -13,23 +13,28 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 ENTRANCES = ("app", "entry")
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
-_OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*", re.MULTILINE)
-# Whole lines and whole blocks only: what stands behind code stays, whatever it looks like. None of
-# our modules holds a text of several lines, in which a line could be taken for a comment.
-_COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/[ \t]*\n|//[^\n]*\n)|^[ \t]+", re.DOTALL | re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) )", re.MULTILINE)
+_TOP_LEVEL = re.compile(r"^(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
+_OTHER_FORM = re.compile(r"^(?:import|export)\b.*|\bimport\(.*", re.MULTILINE)
+# Behind code a comment goes only if no quotation mark follows, which could make it part of a text.
+# None of our modules holds a text of several lines, in which a line could look like a comment.
+_FOR_READERS = re.compile(
+    r"""^[ \t]*(?:/\*.*?\*/[ \t]*\n|//[^\n]*\n|\n)|^[ \t]+|[ \t]+//[^\n"'`]*$""",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 def bundle(entrance: str, read: Callable[[str], str]) -> str:
-    """One script that does what the module `entrance` does with all that it imports.
+    """One module that does what the module `entrance` does with all that it imports.
 
-    Each module becomes a function that runs once, after those it imports; `read` gives a module's
-    source by its name. Raises ValueError for an import or export in another form than ours, and
-    for modules that import each other.
+    They come one after the other, each once and after those it imports, in one scope. `read` gives
+    a module's source by its name. Raises ValueError for an import or export in another form than
+    ours, for modules that import each other, and for a name that two of them declare.
     """
     done: dict[str, str] = {}
     under_way: list[str] = []
+    declared_in: dict[str, str] = {}
 
     def visit(name: str) -> None:
         if name in done:
@@ -39,20 +44,19 @@ def bundle(entrance: str, read: Callable[[str], str]) -> str:
         under_way.append(name)
         source = read(name)
         for imported in _IMPORT.finditer(source):
-            visit(imported[2])
+            visit(imported[1])
         under_way.pop()
-        done[name] = _as_function(name, source)
+        body = _EXPORT.sub("", _IMPORT.sub("", source))
+        if other := _OTHER_FORM.search(body):
+            raise ValueError(f"{name}.js: {other[0]!r} is in a form that cannot be bundled")
+        for declared in _TOP_LEVEL.findall(body):
+            if declared in declared_in:
+                raise ValueError(f"{declared} is in {declared_in[declared]}.js and {name}.js")
+            declared_in[declared] = name
+        done[name] = _FOR_READERS.sub("", body)
 
     visit(entrance)
     return "".join(done.values())
-
-
-def _as_function(name: str, source: str) -> str:
-    exports = ", ".join(match[1] for match in _EXPORT.finditer(source))
-    body = _EXPORT.sub("", _IMPORT.sub(r"const {\1} = m_\2;\n", _COMMENT.sub("", source)))
-    if other := _OTHER.search(body):
-        raise ValueError(f"{name}.js: {other[0]!r} is in a form that cannot be bundled")
-    return f"const m_{name} = (() => {{\n{body}return {{ {exports} }};\n}})();\n"
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc] # it has no types

@@ -1,5 +1,5 @@
 /** Reads finished sentences of a growing answer to those who listen, not every word. */
-import { byId } from "./dom.js";
+import { byId, element } from "./dom.js";
 
 const EVERY = 2000;
 const KEPT = 12;
@@ -49,9 +49,12 @@ function announce(body, whole) {
   const said = whole ? fresh : (SENTENCES.exec(fresh)?.[0] ?? "");
   if (!said.trim()) return;
   told.set(body, text.length - fresh.length + said.length);
-  const line = document.createElement("p");
-  line.textContent = said.trim().replaceAll("\n", " ");
+  say(said.trim().replaceAll("\n", " "));
+}
+
+/** Reads out what those who see the page see by themselves. */
+export function say(text) {
   const log = byId("announcer");
-  log.append(line);
+  log.append(element("p", {}, text));
   while (log.children.length > KEPT) log.firstChild.remove();
 }

@@ -2,7 +2,6 @@
 import { announceRest, skipAnnouncing } from "./announce.js";
 import { dressCode } from "./code.js";
 import { byId, parse } from "./dom.js";
-import { applyKeyframe } from "./patch.js";
 import { keepingPlace } from "./scroll.js";
 import { dayName, showTimes } from "./times.js";
 
@@ -50,7 +49,7 @@ export function mergeThread(fresh, withGrowing) {
         if (old === cursor) cursor = cursor.nextElementSibling;
         else list.insertBefore(old, cursor);
         if (old.dataset.version !== next.dataset.version) morph(old, next);
-        else if (withGrowing && "live" in next.dataset) grow(old, next);
+        else if (withGrowing && "live" in next.dataset) showGrown(old, next);
       }
     }
     while (cursor) {
@@ -90,8 +89,23 @@ function insert(list, article, before) {
   window.htmx.process(article);
 }
 
-/** The old article takes over everything of the fresh one; a text that is the same is not touched,
- * so what somebody selected in it stays selected. */
+/** Makes a text equal to another one. Blocks that are the same are not touched, so what somebody
+ * selected there stays selected. */
+export function showText(body, next) {
+  body.querySelector("[data-caret]")?.removeAttribute("data-caret");
+  body.removeAttribute("data-caret");
+  body.normalize();
+  dressCode(next);
+  const old = [...body.childNodes];
+  const fresh = [...next.childNodes];
+  fresh.forEach((node, at) => {
+    if (!old[at]) body.append(node);
+    else if (!old[at].isEqualNode(node)) old[at].replaceWith(node);
+  });
+  for (const node of old.slice(fresh.length)) node.remove();
+}
+
+/** The old article takes over everything of the fresh one. */
 function morph(old, fresh) {
   const kept = bodyOf(old);
   const next = bodyOf(fresh);
@@ -101,10 +115,7 @@ function morph(old, fresh) {
       if (!fresh.hasAttribute(name) && name !== "data-day") old.removeAttribute(name);
     }
     for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
-    kept.querySelector("[data-caret]")?.removeAttribute("data-caret");
-    kept.removeAttribute("data-caret");
-    dressCode(next);
-    if (!grows && kept.innerHTML !== next.innerHTML) kept.innerHTML = next.innerHTML;
+    if (!grows) showText(kept, next);
     keepOpen(old, fresh);
     for (const child of [...old.children]) if (child !== kept) child.remove();
     const parts = [...fresh.children];
@@ -116,10 +127,9 @@ function morph(old, fresh) {
   window.htmx.process(old);
 }
 
-function grow(old, fresh) {
+function showGrown(old, fresh) {
   const [kept, next] = [bodyOf(old), bodyOf(fresh)];
-  dressCode(next);
-  if (kept.innerHTML !== next.innerHTML) applyKeyframe(kept, next.innerHTML);
+  showText(kept, next);
   old.querySelector("[data-progress]")?.replaceWith(fresh.querySelector("[data-progress]"));
   keepOpen(old, fresh);
   old.querySelector(":scope > details")?.replaceWith(fresh.querySelector(":scope > details"));
@@ -138,7 +148,7 @@ function keepOpen(old, fresh) {
 }
 
 /** A control that was replaced gives the focus to its successor, or to the thread. */
-export function keepingFocus(root, change) {
+function keepingFocus(root, change) {
   const had = document.activeElement;
   const inside = root.contains(had) && had !== root;
   const label = inside ? had.getAttribute("aria-label") || had.textContent.trim() : "";

@@ -1,4 +1,5 @@
 /** Copy and wrap buttons on code blocks, and copying whole messages as Markdown. */
+import { say } from "./announce.js";
 import { element, icon, on, request, word } from "./dom.js";
 import { toast } from "./toast.js";
 
@@ -20,23 +21,30 @@ function tool(name, shape, label, more, ...text) {
   return element("button", attributes, icon(shape), ...text);
 }
 
+/** @param {string | Promise<string>} text may still be on its way: the click counts all the same */
 async function copy(text, button) {
+  const plain = Promise.resolve(text).then((words) => new Blob([words], { type: "text/plain" }));
   try {
-    await navigator.clipboard.writeText(await text);
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": plain })]);
   } catch {
     toast(word("copyFailed"));
     return;
   }
+  showCopied(button);
+}
+
+function showCopied(button) {
   const use = button.querySelector("use");
-  const [file] = use.getAttribute("href").split("#");
-  use.setAttribute("href", `${file}#check`);
-  if (button.lastChild.nodeType === Node.TEXT_NODE && "codeCopy" in button.dataset) {
-    button.lastChild.data = word("copied");
-  } else toast(word("copied"), undefined, 1500);
-  setTimeout(() => {
-    use.setAttribute("href", `${file}#copy`);
-    if ("codeCopy" in button.dataset) button.lastChild.data = word("copy");
-  }, 1600);
+  const label = button.matches("[data-code-copy]") ? button.lastChild : null;
+  const shape = use?.getAttribute("href");
+  const show = (mark, name) => {
+    use?.setAttribute("href", mark);
+    if (label) label.data = word(name);
+  };
+  show(shape?.replace("#copy", "#check"), "copied");
+  setTimeout(() => show(shape, "copy"), 1600);
+  if (label) say(word("copied"));
+  else toast(word("copied"), undefined, 1600);
 }
 
 async function markdown(address) {

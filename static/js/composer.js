@@ -107,11 +107,6 @@ function followRequest() {
       adoptComposer({ focus: !document.querySelector("#settings:popover-open") });
     }
   });
-  for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
-    document.addEventListener(failure, (event) => {
-      if (event.detail.requestConfig?.elt.id === "composer") refuse(word("unreachable"));
-    });
-  }
 }
 
 export function startComposer() {

@@ -2,7 +2,7 @@
 import { byId, openConversation, word } from "./dom.js";
 import { toast } from "./toast.js";
 
-let told = false;
+let knowsSignedOut = false;
 
 /** @param {string} [reason] a phrase's name; none when the reader knows why */
 export function leaveThread(reason) {
@@ -17,11 +17,11 @@ export function openNew() {
 
 /** Nothing that was typed is lost: drafts stay until somebody signs in or out on purpose. */
 export function signedOut() {
-  if (told) return;
-  told = true;
+  if (knowsSignedOut) return;
+  knowsSignedOut = true;
   const next = encodeURIComponent(location.pathname);
   const href = `${document.body.dataset.signin}?next=${next}`;
   toast(word("signedOut"), { label: word("signIn"), href }, Infinity);
 }
 
-export const isSignedOut = () => told;
+export const isSignedOut = () => knowsSignedOut;

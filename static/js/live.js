@@ -1,9 +1,16 @@
 /** Growing answers: frames in order, keyframes when one is missing, and where the caret stands. */
 import { announceSoon } from "./announce.js";
-import { articleOf, bodyOf, liveArticles, placeArticles, settleArticle } from "./articles.js";
+import {
+  articleOf,
+  bodyOf,
+  liveArticles,
+  placeArticles,
+  settleArticle,
+  showText,
+} from "./articles.js";
 import { dressCode } from "./code.js";
-import { byId, openConversation, word } from "./dom.js";
-import { applyKeyframe, applyPatch, lastElement } from "./patch.js";
+import { byId, element, openConversation, parse, word } from "./dom.js";
+import { applyPatch, lastElement } from "./patch.js";
 import { sync } from "./sync.js";
 import { showTimes } from "./times.js";
 
@@ -95,7 +102,7 @@ export const threadMessages = {
     if (!article) return;
     shown.set(message.g, message.n);
     const body = bodyOf(article);
-    applyKeyframe(body, message.html);
+    showText(body, element("div", {}, parse(message.html)));
     showReasoning(article, message.r ?? "", true);
     if (message.s) showProgress(article, message.s);
     grew(article, body);

@@ -1,5 +1,6 @@
 /** What htmx sends and gets: the token, messages that come along, sessions that ended, refusals. */
 import { placeArticles } from "./articles.js";
+import { refuse } from "./composer.js";
 import { byId, parse, token, wentToSignIn, word } from "./dom.js";
 import { signedOut } from "./leaving.js";
 import { toast } from "./toast.js";
@@ -38,7 +39,8 @@ export function startRequests() {
   });
   for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(failure, (event) => {
-      if (event.detail.requestConfig?.elt.id !== "composer") toast(word("failed"));
+      if (event.detail.requestConfig?.elt.id === "composer") refuse(word("unreachable"));
+      else toast(word("failed"));
     });
   }
 }

@@ -6,7 +6,7 @@ import { showTitle } from "./titles.js";
 import { toast } from "./toast.js";
 
 /** @returns {Promise<boolean>} whether it was done */
-async function send(address, method, body) {
+async function tell(address, method, body) {
   try {
     const response = await request(address, { method, body });
     await response.text();
@@ -19,7 +19,7 @@ async function send(address, method, body) {
 export async function remove(item) {
   const { conversation, deletionUrl } = item.dataset;
   leaving.add(conversation);
-  if (!(await send(deletionUrl, "POST"))) {
+  if (!(await tell(deletionUrl, "POST"))) {
     leaving.delete(conversation);
     toast(word("failed"));
     return;
@@ -36,7 +36,7 @@ export async function remove(item) {
 
 async function undo(item, next, wasOpen) {
   const { conversation, deletionUrl } = item.dataset;
-  const done = await send(deletionUrl, "DELETE");
+  const done = await tell(deletionUrl, "DELETE");
   leaving.delete(conversation);
   if (!done) {
     toast(word("failed"));
@@ -87,7 +87,7 @@ async function saveTitle({ conversation, titleUrl }, title, before) {
     showTitle(conversation, text);
   };
   show(title);
-  if (await send(titleUrl, "POST", new URLSearchParams({ title }))) return;
+  if (await tell(titleUrl, "POST", new URLSearchParams({ title }))) return;
   show(before);
   toast(word("failed"));
 }

@@ -10,14 +10,14 @@ async function choose(option) {
   const before = hidden().value;
   byId("models").hidePopover();
   if (model === before) return;
-  show(model);
+  showChoice(model);
   if (openConversation() && !(await saveModel(model))) {
-    show(before);
+    showChoice(before);
     toast(word("failed"));
   }
 }
 
-function show(model) {
+function showChoice(model) {
   hidden().value = model;
   for (const option of byId("models").children) {
     option.setAttribute("aria-selected", String(option.dataset.model === model));

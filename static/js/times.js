@@ -56,7 +56,7 @@ function seconds(passed, least) {
   return passed < least ? "" : word("seconds").replace("%s", Math.floor(passed));
 }
 
-function write(time) {
+function writeTime(time) {
   const at = new Date(time.dateTime);
   const text = show[time.dataset.time](at);
   if (time.textContent !== text) time.textContent = text;
@@ -65,7 +65,7 @@ function write(time) {
 
 export function showTimes(root = document) {
   for (const time of root.querySelectorAll("time[data-time]")) {
-    time.title = exact.format(write(time));
+    time.title = exact.format(writeTime(time));
   }
 }
 
@@ -74,6 +74,6 @@ export function startTimes() {
   setInterval(() => {
     document
       .querySelectorAll("time[data-time=since], time[data-time=until]")
-      .forEach(write);
+      .forEach(writeTime);
   }, 1000);
 }

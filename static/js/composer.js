@@ -69,6 +69,8 @@ function arrived(conversation, typedMeanwhile) {
 }
 
 async function stop(button) {
+  // It is about to vanish: whoever came by keyboard goes on writing.
+  if (button.matches(":focus-visible")) field().focus({ preventScroll: true });
   button.disabled = true;
   for (const article of liveArticles()) {
     const response = await request(article.dataset.stopUrl, { method: "POST" }).catch(() => null);

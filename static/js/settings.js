@@ -78,6 +78,7 @@ export function startSettings() {
     } else if (target?.id !== "settings-form") return;
     else if (xhr.status === 200) {
       byId("settings").hidePopover();
+      document.querySelector("[data-settings-chip]")?.focus({ preventScroll: true });
       showDot();
       toast(word("saved"), undefined, 2000);
     } else byId("settings").querySelector("[aria-invalid]")?.focus();

@@ -3,15 +3,14 @@
 What a person may not see does not exist for them, so nothing here ever answers 403.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import models
 from django.http import Http404, HttpRequest
 
-from conversations.models import Conversation, Generation, Message, Participant, Role, User
+from conversations.models import Conversation, Generation, Message, Role, User
 
 Right = Literal["read", "write", "own"]
 
@@ -33,7 +32,7 @@ def conversation(
         Conversation.objects.filter(
             public_id=public_id,
             deleted_at__isnull=not deleted,
-            participants__in=_participants(user, to),
+            **_takes_part(user, to),
         )
         .with_writing()
         .first()
@@ -51,7 +50,7 @@ def message(user: User | AnonymousUser, public_id: str, *, to: Right) -> Message
             public_id=public_id,
             deleted_at=None,
             conversation__deleted_at=None,
-            conversation__participants__in=_participants(user, to),
+            **_takes_part(user, to, "conversation__"),
         )
         .first()
     )
@@ -66,7 +65,7 @@ def generation(user: User | AnonymousUser, public_id: str, *, to: Right) -> Gene
         .filter(
             public_id=public_id,
             conversation__deleted_at=None,
-            conversation__participants__in=_participants(user, to),
+            **_takes_part(user, to, "conversation__"),
         )
         .first()
     )
@@ -95,7 +94,9 @@ def person_of_session(session_key: str | None) -> User | None:
     return user if isinstance(user, User) and user.is_active else None
 
 
-def _participants(user: User | AnonymousUser, to: Right) -> "models.QuerySet[Participant]":
+def _takes_part(user: User | AnonymousUser, to: Right, of: str = "") -> dict[str, Any]:
+    """Conditions on one and the same participant. A join, since a subquery would collect all the
+    conversations of the person for each page."""
     if not user.is_authenticated or not user.is_active:
-        return Participant.objects.none()
-    return Participant.objects.filter(user=user, role__in=ROLES[to])
+        raise Http404
+    return {f"{of}participants__user": user, f"{of}participants__role__in": ROLES[to]}

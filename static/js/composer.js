@@ -91,6 +91,8 @@ function followRequest() {
       event.preventDefault();
       return;
     }
+    // A page that was asked for before would take the place that the answer is for.
+    window.htmx.trigger(byId("pane"), "htmx:abort");
     submitting();
     event.detail.parameters.set(requestId().name, onItsWay.requestId);
     conversation = openConversation();

@@ -4,6 +4,7 @@ The defaults run the whole portal on one machine with no key and no other servic
 """
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import environ
@@ -28,9 +29,18 @@ def _secret_key() -> str:
     path = DATA_DIR / "secret-key"
     if not path.exists():
         DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
+        _write_once(path, secrets.token_urlsafe(50))
     return path.read_text()
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Whole or not at all, whenever we are killed; the first of several processes wins."""
+    own = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+    own.touch(mode=0o600)
+    own.write_text(text)
+    with suppress(FileExistsError):
+        path.hardlink_to(own)
+    own.unlink()
 
 
 DEBUG = env.switch("DEBUG", False, why="Django's debug pages; never on a network")

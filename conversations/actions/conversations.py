@@ -25,6 +25,8 @@ def tell_rows(conversation: Conversation, *, moves: bool) -> None:
 
     def tell() -> None:
         fresh = Conversation.objects.with_writing().get(pk=conversation.pk)
+        if fresh.deleted_at:  # an answer that ends unseen brings no row back
+            return
         html = fragments.row(fresh)
         for user_id in _participant_ids(conversation):
             events.tell(events.RowChanged(user_id, conversation.public_id, html, moves))
@@ -54,9 +56,8 @@ def configure(
     system_prompt: str,
 ) -> None:
     """Sets what the next turns are asked with."""
-    with audit.action(
-        actor, "conversation.configured", conversation, model=model, parameters=parameters
-    ):
+    told = {name: value for name, value in parameters.items() if name != "stop"}  # people's words
+    with audit.action(actor, "conversation.configured", conversation, model=model, parameters=told):
         conversation.model = model
         conversation.parameters = parameters
         conversation.system_prompt = system_prompt
@@ -66,9 +67,7 @@ def configure(
 
 def choose_head(*, conversation: Conversation, actor: User, message: Message) -> None:
     """Makes the branch through this message, down to its newest leaf, the one that all see."""
-    leaf = message
-    while child := leaf.children.filter(deleted_at=None).order_by("-pk").first():
-        leaf = child
+    leaf = Message.objects.newest_leaf_below(message.pk)
     with audit.action(actor, "conversation.branch_chosen", conversation, head=leaf.public_id):
         conversation.head = leaf
         conversation.save(update_fields=["head"])

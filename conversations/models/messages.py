@@ -23,6 +23,19 @@ BRANCH = """
     SELECT id FROM branch LIMIT %s
 """
 
+NEWEST = """
+    WITH RECURSIVE newest(id, steps) AS (
+        SELECT CAST(%s AS bigint), 0
+        UNION ALL
+        SELECT (
+            SELECT MAX(message.id) FROM conversations_message AS message
+            WHERE message.parent_id = newest.id AND message.deleted_at IS NULL
+        ), steps + 1
+        FROM newest WHERE newest.id IS NOT NULL
+    )
+    SELECT id FROM newest WHERE id IS NOT NULL ORDER BY steps DESC LIMIT 1
+"""
+
 
 class Author(models.TextChoices):
     """Who speaks, in the words of the completions API."""
@@ -45,11 +58,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
         path = models.expressions.RawSQL(BRANCH, [message_id, most])  # noqa: S611 constant, bound
         return self.filter(id__in=path).order_by("depth")
 
+    def newest_leaf_below(self, message_id: int) -> "Message":
+        """Down from this message, at each fork the newest way; in one query however deep."""
+        leaf = models.expressions.RawSQL(NEWEST, [message_id])  # noqa: S611 constant, bound
+        return self.get(id=leaf)
+
     def for_thread(self) -> Self:
         """With all that the thread shows of a message."""
         return (
             self.select_related("author", "parent")
-            .defer("parent__text", "parent__html", "parent__reasoning")
             .prefetch_related("choices__generation__stopped_by")
             .with_alternatives()
         )

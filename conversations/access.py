@@ -8,7 +8,9 @@ from typing import Any, Literal
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 
 from conversations.models import Conversation, Generation, Message, Role, User
 

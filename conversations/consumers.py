@@ -7,7 +7,9 @@ Codes with which we close, beside the standard's:
     4400  sent what no page of ours sends
 """
 
+import asyncio
 import hashlib
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -23,6 +25,10 @@ from conversations import access, events
 from conversations.models import User
 
 T = TypeVar("T")
+
+# Between two questions of one kind: each costs us more than who asks. Waiting, a socket reads
+# nothing, and the server closes one that goes on sending.
+PAUSE_SECONDS = 0.1
 
 
 class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
@@ -53,6 +59,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
 
     async def _connect(self) -> None:
         self._conversation = ""
+        self._asked: dict[str, float] = {}
         self._session_key: str = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME, "")
         user = await self._person()
         # Accepting first: a browser tells its page nothing of a refused handshake.
@@ -60,6 +67,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         if user is None:
             await self.hang_up(4401)
             return
+        lasts = await _read(access.session_lasts, self._session_key)
         if (
             len(events.hub.mailboxes(events.user_topic(user.public_id)))
             >= settings.SOCKETS_PER_USER
@@ -72,6 +80,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             session_hash=hashlib.sha256(self._session_key.encode()).hexdigest(),
             frames=settings.MAILBOX_FRAMES,
             size=settings.MAILBOX_BYTES,
+            lasts=lasts,
         )
         events.hub.open(self._mailbox)
         await events.pulse.ensure()
@@ -85,11 +94,19 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             case {"t": "ack", "n": int(received)}:
                 await self._mailbox.acknowledge(received)
             case {"t": "keys"}:
+                await self._pause("keys")
                 await self.catch_up()
             case {"t": "watch", "c": str(public_id)}:
+                await self._pause("watch")
                 await self._watch(public_id)
             case _:
                 await self.hang_up(4400)
+
+    async def _pause(self, question: str) -> None:
+        rest = self._asked.get(question, 0) + PAUSE_SECONDS - time.monotonic()
+        if rest > 0:
+            await asyncio.sleep(rest)
+        self._asked[question] = time.monotonic()
 
     def _leave(self) -> None:
         self._closed = True
@@ -122,7 +139,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
 
     async def _watch(self, public_id: str) -> None:
         """Joins first and reads second, so that nothing falls between the two."""
-        if self._mailbox is None:
+        if self._mailbox is None or self._closed:
             return
         if self._conversation:
             events.hub.leave(events.conversation_topic(self._conversation), self._mailbox)

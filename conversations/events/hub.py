@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,7 @@ class Mailbox:
         session_hash: str,
         frames: int,
         size: int,
+        lasts: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.topic = f"mailbox:{next(_serial)}"
@@ -53,6 +55,7 @@ class Mailbox:
         self._frames = frames
         self._size = size
         self._clock = clock
+        self._until = clock() + lasts
         self._on_their_way: deque[int] = deque()
         self._unacknowledged = 0
         self._acknowledged = 0
@@ -78,6 +81,11 @@ class Mailbox:
         if self.behind_since is not None and not self._is_full(0.5):
             self.behind_since = None
             await self.connection.catch_up()
+
+    @property
+    def is_over(self) -> bool:
+        """The session, which was to last for `lasts` seconds more, has ended by itself."""
+        return self._clock() >= self._until
 
     def behind_for(self) -> float:
         """Seconds, 0 when it keeps up."""

@@ -66,7 +66,9 @@ class Pulse:
                 # Pages notice the silence by themselves; rights are looked up again next time.
                 log.exception("a beat failed; trying again")
             for mailbox in tuple(self._hub.sockets):
-                if mailbox.overflowing or mailbox.behind_for() > settings.MAILBOX_PATIENCE:
+                if mailbox.is_over:
+                    await mailbox.connection.hang_up(4401)
+                elif mailbox.overflowing or mailbox.behind_for() > settings.MAILBOX_PATIENCE:
                     await mailbox.connection.hang_up(4408)
             await asyncio.sleep(min(settings.RIGHTS_CHECK_SECONDS, settings.TICK_SECONDS))
 

@@ -1,0 +1,34 @@
+"""The portal with its relay in a process of its own: `python -m tests.portal_process`.
+
+Serves on a free port, which it prints. Where the database and the upstream are it learns from the
+environment; tables are expected to be there.
+"""
+
+import django
+
+from chatweb import settings
+
+
+async def relay() -> None:
+    from conversations.relay import Relay
+
+    await Relay().run()
+
+
+def main() -> None:
+    from chatweb import server
+
+    listener = server.listen("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    server.run(
+        listener, beside={"relay": relay}, on_ready=lambda: print(f"port {port}", flush=True)
+    )
+
+
+if __name__ == "__main__":
+    # No static files are collected for a test.
+    settings.STORAGES["staticfiles"] = {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+    }
+    django.setup()
+    main()

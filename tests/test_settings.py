@@ -1,0 +1,174 @@
+"""Settings from the environment: nonsense is refused by name, and limits reach their use."""
+
+import re
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from chatweb import env
+from conversations import catalogue
+from tests.processes import ROOT
+
+Read = Callable[..., dict[str, Any]]
+SOURCE = (ROOT / "chatweb" / "settings.py").read_text()
+TYPED = re.findall(r"env\.(integer|seconds|switch)\(\s*\"(\w+)\"", SOURCE)
+NUMBERS = {name: kind for kind, name in TYPED if kind != "switch"}
+SWITCHES = [name for kind, name in TYPED if kind == "switch"]
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
+    """Reads the settings afresh with these variables."""
+    for name in list(env.DECLARED):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+
+    def read(**variables: str) -> dict[str, Any]:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_path(str(ROOT / "chatweb" / "settings.py"))
+
+    return read
+
+
+# --- Readers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("raw", ["", "x", "1.5", "0x10", "1e3", "-1", "101", "9" * 5000])
+def test_a_whole_number_out_of_range_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, raw: str
+) -> None:
+    monkeypatch.setenv("SOME_LIMIT", raw)
+    with pytest.raises(ImproperlyConfigured, match="SOME_LIMIT"):
+        env.integer("SOME_LIMIT", 5, low=0, high=100, why="a test")
+
+
+@pytest.mark.parametrize("raw", ["", "x", "nan", "inf", "-inf", "1e400", "-0.1", "10.1", "1s"])
+def test_seconds_out_of_range_are_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, raw: str
+) -> None:
+    monkeypatch.setenv("SOME_TIME", raw)
+    with pytest.raises(ImproperlyConfigured, match="SOME_TIME"):
+        env.seconds("SOME_TIME", 5, low=0, high=10, why="a test")
+
+
+@pytest.mark.parametrize("raw", ["maybe", "2", "onn", "nö"])
+def test_a_switch_is_on_or_off(monkeypatch: pytest.MonkeyPatch, raw: str) -> None:
+    monkeypatch.setenv("SOME_SWITCH", raw)
+    with pytest.raises(ImproperlyConfigured, match="SOME_SWITCH"):
+        env.switch("SOME_SWITCH", False, why="a test")
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"), [("on", True), (" TRUE ", True), ("1", True), ("no", False), ("", False)]
+)
+def test_a_switch_knows_the_usual_words(
+    monkeypatch: pytest.MonkeyPatch, raw: str, value: bool
+) -> None:
+    monkeypatch.setenv("SOME_SWITCH", raw)
+    assert env.switch("SOME_SWITCH", not value, why="a test") is value
+
+
+def test_words_are_split_at_commas_without_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_WORDS", " a, b ,,c ")
+    assert env.words("SOME_WORDS", why="a test") == ["a", "b", "c"]
+
+
+@pytest.fixture(autouse=True)
+def _declared() -> Iterator[None]:
+    """What these tests declare is no setting of the portal."""
+    before = dict(env.DECLARED)
+    yield
+    env.DECLARED.clear()
+    env.DECLARED.update(before)
+
+
+# --- The portal's settings ------------------------------------------------------------------------
+
+
+def test_the_defaults_need_nothing(read: Read) -> None:
+    values = read()
+    assert values["DEBUG"] is False
+    assert values["UPSTREAM_BASE_URL"] == ""
+    assert values["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+@pytest.mark.parametrize("raw", ["many", "-1", "99999999999"])
+def test_every_number_refuses_nonsense_by_name(read: Read, name: Any, raw: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=name):
+        read(**{name: raw})
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_every_switch_refuses_nonsense_by_name(read: Read, name: Any) -> None:
+    with pytest.raises(ImproperlyConfigured, match=name):
+        read(**{name: "perhaps"})
+
+
+def test_a_star_for_a_host_is_refused_without_debug(read: Read) -> None:
+    with pytest.raises(ImproperlyConfigured, match="ALLOWED_HOSTS"):
+        read(ALLOWED_HOSTS="*")
+    assert read(ALLOWED_HOSTS="*", DEBUG="on")["ALLOWED_HOSTS"] == ["*"]
+
+
+def test_another_database_is_refused_in_this_version(read: Read) -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        read(DATABASE_URL="postgres://chat@db/chat")
+
+
+def test_tls_makes_cookies_strict(read: Read) -> None:
+    values = read(SECURE="on")
+    assert values["SESSION_COOKIE_NAME"].startswith("__Host-")
+    assert values["CSRF_COOKIE_NAME"].startswith("__Host-")
+    assert values["SESSION_COOKIE_SECURE"] is values["CSRF_COOKIE_SECURE"] is True
+    assert values["SECURE_SSL_REDIRECT"] is True
+
+
+def test_a_proxys_word_on_the_scheme_is_taken_only_when_asked_for(read: Read) -> None:
+    assert "SECURE_PROXY_SSL_HEADER" not in read()
+    assert read(BEHIND_PROXY="on")["SECURE_PROXY_SSL_HEADER"] == (
+        "HTTP_X_FORWARDED_PROTO",
+        "https",
+    )
+
+
+def test_the_secret_key_is_made_once_kept_and_readable_by_us_alone(
+    read: Read, tmp_path: Path
+) -> None:
+    first, second = read()["SECRET_KEY"], read()["SECRET_KEY"]
+    assert first == second
+    assert len(first) >= 50
+    assert Path(tmp_path / "data" / "secret-key").stat().st_mode & 0o077 == 0
+
+
+def test_a_secret_key_that_is_given_is_kept_nowhere(read: Read, tmp_path: Path) -> None:
+    assert read(SECRET_KEY="given by the operator")["SECRET_KEY"] == "given by the operator"
+    assert not (tmp_path / "data" / "secret-key").exists()
+
+
+def test_at_most_three_first_prompts_are_shown(read: Read) -> None:
+    assert read(FIRST_PROMPTS="a| b ||c|d")["FIRST_PROMPTS"] == ["a", "b", "c"]
+
+
+def test_every_limit_and_time_of_the_upstream_reaches_its_client(settings: Settings) -> None:
+    settings.UPSTREAM_CONNECT_TIMEOUT, settings.UPSTREAM_FIRST_TOKEN_TIMEOUT = 1, 2
+    settings.UPSTREAM_IDLE_TIMEOUT, settings.UPSTREAM_TOTAL_TIMEOUT = 3, 4
+    settings.EVENT_MAX_BYTES, settings.ANSWER_MAX_BYTES = 5000, 6000
+    settings.UPSTREAM_RETRIES, settings.UPSTREAM_RETRY_BUDGET = 7, 8
+    settings.UPSTREAM_KEEPALIVE, settings.UPSTREAM_API_KEY = 9, "test-key"
+    settings.UPSTREAM_SENDS_FINISH_REASON, settings.UPSTREAM_TRUST_ENV = False, True
+    server = catalogue.upstream()
+    assert server is not None
+    times, limits = server.timeouts, server.limits
+    assert (times.connect, times.first_token, times.between_tokens, times.total) == (1, 2, 3, 4)
+    assert (limits.event_bytes, limits.answer_bytes) == (5000, 6000)
+    assert (limits.retries, limits.retry_budget, limits.keepalive) == (7, 8, 9)
+    assert (server.finish_reason_required, server.trust_env) == (False, True)
+    assert server.api_key == "test-key"
+    assert "test-key" not in repr(server)

@@ -96,6 +96,12 @@ def person_of_session(session_key: str | None) -> User | None:
     return user if isinstance(user, User) and user.is_active else None
 
 
+def session_lasts(session_key: str) -> float:
+    """Seconds until the session ends by itself; 0 when there is none."""
+    until = Session.objects.filter(pk=session_key).values_list("expire_date", flat=True).first()
+    return (until - timezone.now()).total_seconds() if until else 0.0
+
+
 def _takes_part(user: User | AnonymousUser, to: Right, of: str = "") -> dict[str, Any]:
     """Conditions on one and the same participant. A join, since a subquery would collect all the
     conversations of the person for each page."""

@@ -67,6 +67,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """With all that the thread shows of a message."""
         return (
             self.select_related("author", "parent")
+            .defer("parent__text", "parent__html", "parent__reasoning")
             .prefetch_related("choices__generation__stopped_by")
             .with_alternatives()
         )

@@ -225,3 +225,15 @@ def test_a_first_prompt_fills_the_field(page: Page) -> None:
     expect(field(page)).to_have_value("Explain DNS")
     expect(field(page)).to_be_focused()
     expect(stop_button(page)).to_be_hidden()
+
+
+def test_a_message_overtakes_a_page_that_has_not_come_yet(
+    page: Page, upstream: ScriptedUpstream, watch: Watch
+) -> None:
+    watch.allow("htmx:")
+    page.route("/", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    page.keyboard.press("Control+Shift+O")
+    send(page, "Faster than the page")
+    expect(questions(page)).to_have_count(1)
+    until_settled(page)
+    expect(page.locator("#title h1")).to_have_text("Faster than the page")

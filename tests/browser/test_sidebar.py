@@ -35,8 +35,8 @@ def test_a_new_title_shows_everywhere_at_once(
     other.goto(f"/c/{conversation.public_id}/")
     until_ready(other)
     page.locator("#title").get_by_role("button", name="Rename").click()
-    page.get_by_label("Title").fill("A better name")
-    page.get_by_label("Title").press("Enter")
+    page.get_by_label("Title", exact=True).fill("A better name")
+    page.get_by_label("Title", exact=True).press("Enter")
     for tab in (page, other):
         expect(tab.locator("#title h1")).to_have_text("A better name")
         expect(rows(tab).first).to_contain_text("A better name")

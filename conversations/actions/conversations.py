@@ -67,8 +67,10 @@ def configure(
 
 def choose_head(*, conversation: Conversation, actor: User, message: Message) -> None:
     """Makes the branch through this message, down to its newest leaf, the one that all see."""
-    leaf = Message.objects.newest_leaf_below(message.pk)
-    with audit.action(actor, "conversation.branch_chosen", conversation, head=leaf.public_id):
+    with audit.action(actor, "conversation.branch_chosen", conversation, through=message.public_id):
+        # Locked as for sending: a question put under the leaf meanwhile would vanish from view.
+        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        leaf = Message.objects.newest_leaf_below(message.pk)
         conversation.head = leaf
         conversation.save(update_fields=["head"])
         tell_changed(conversation, changed(conversation))

@@ -144,7 +144,7 @@ class ThreadChanged:
 
 @dataclass(frozen=True, slots=True)
 class RowChanged:
-    """A conversation's row in one person's sidebar changed and belongs at its top."""
+    """A conversation's row in one person's sidebar changed; it `moves` to the top or stays."""
 
     skippable: ClassVar[bool] = False
     user: str

@@ -54,7 +54,7 @@ class Conversation(models.Model):
     class Meta:
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
-        # The sidebar walks a person's conversations from the newest on.
+        # The operators' list, newest first. (A sidebar sorts what one person takes part in.)
         indexes = [models.Index("active_at", "id", name="conversation_by_activity")]
 
     def __str__(self) -> str:

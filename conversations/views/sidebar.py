@@ -1,6 +1,6 @@
 """The list of conversations, paged by where the last row stood, not by its number."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +31,6 @@ def _parse(cursor: str) -> tuple[datetime, int]:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise Http404
-        return moment, int(number)
-    except ValueError:
+        return moment.astimezone(UTC), int(number)
+    except (ValueError, OverflowError):  # at the ends of time another zone's moment may be none
         raise Http404 from None

@@ -24,6 +24,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """People come by invitation."""
         return False
 
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ARG002
+        people.sign_in_failed(email=credentials.get("email", ""))
+
     def login(self, request: HttpRequest, user: User) -> None:
         super().login(request, user)
         people.signed_in(user=user)

@@ -62,10 +62,13 @@ def use(*, token: str) -> OneTimeLink | None:
 
 
 def _is_wanted(link: OneTimeLink) -> bool:
-    """An administrator's first link is worth nothing once anybody has been here."""
-    if link.purpose != Purpose.FIRST:
-        return True
-    return not User.objects.filter(last_login__isnull=False).exists()
+    """An invitation is worth nothing once its person has been here, however they came: whoever
+    passed it on may have kept it. An administrator's first link, once anybody has."""
+    if link.purpose == Purpose.INVITATION:
+        return link.user.last_login is None
+    if link.purpose == Purpose.FIRST:
+        return not User.objects.filter(last_login__isnull=False).exists()
+    return True
 
 
 def _digest(token: str) -> str:

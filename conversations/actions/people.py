@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from conversations import audit
 from conversations.actions import links
 from conversations.actions.refusals import Refused
-from conversations.models import OneTimeLink, Purpose, ReviewGrant, RightsChange, User
+from conversations.models import OneTimeLink, Outcome, Purpose, ReviewGrant, RightsChange, User
 
 OPERATORS = "Operators"
 OPERATOR_PERMISSIONS = (
@@ -199,6 +199,12 @@ def use_link(*, token: str) -> User | None:
 
 def signed_in(*, user: User) -> None:
     audit.record(user, "person.signed_in", user)
+
+
+def sign_in_failed(*, email: str) -> None:
+    """Noted where there is such a person; attempts are limited before they come here."""
+    if user := User.objects.filter(email__iexact=email).first():
+        audit.record(None, "person.sign_in_failed", user, outcome=Outcome.FAILED)
 
 
 def signed_out(*, user: User, session_key: str) -> None:

@@ -6,9 +6,15 @@ import re
 # Whoever has the address of an unused link can sign in with it.
 LINK = re.compile(r"(/link/)[\w-]+")
 
+# What could end a line or move a terminal's cursor: upstreams and people choose parts of messages.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 class LineFormatter(logging.Formatter):
-    """Masks one-time links, in messages and tracebacks alike."""
+    """Masks one-time links, in messages and tracebacks alike; a message is one line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 logging's name
+        return CONTROL.sub(lambda found: ascii(found[0])[1:-1], super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
         return LINK.sub(r"\1…", super().format(record))

@@ -34,6 +34,7 @@ from .errors import (
     Unreadable,
     UpstreamError,
     masked,
+    unquoted,
 )
 from .events import Completion, Event, Retrying
 from .folding import fold
@@ -256,7 +257,7 @@ class Client:
             self.upstream.name,
             request.model,
             error.code,
-            error.detail,
+            unquoted(error.detail, [message.content for message in request.messages]),
         )
 
 

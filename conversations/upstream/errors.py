@@ -22,14 +22,14 @@ UpstreamError
     └── Stalled              timeout_idle
 """
 
-
-
+import json
 import re
 from collections.abc import Iterable
 from typing import ClassVar
 
 MESSAGE_CHARACTERS = 300
 DETAIL_CHARACTERS = 2000
+QUOTED_CHARACTERS = 16  # as many in a row, or a whole shorter text, are no chance
 
 _LOOKS_LIKE_HTML = re.compile(r"<[a-zA-Z!/?]|&(?:#\w+|[a-zA-Z]+);")
 _UNPRINTABLE = re.compile(
@@ -194,6 +194,30 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
         if secret:
             text = text.replace(secret, "[key]")
     return _SECRETS.sub(lambda found: (found[1] or found[2] or "") + "[key]", text)
+
+
+def unquoted(text: str, said: Iterable[str]) -> str:
+    """Take out what repeats the beginnings of what was said: servers quote requests that they
+    refuse, and the log is read by people whom the conversation does not concern."""
+    for words in (whole[: len(text)] for whole in said):
+        forms = {words, repr(words)[1:-1]}
+        forms |= {json.dumps(words, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+        # The longest has the most escapes: a plainer one would end at the first of them.
+        for form in sorted(forms, key=len, reverse=True):
+            text = _without(text, form)
+    return text
+
+
+def _without(text: str, words: str) -> str:
+    probe = words[:QUOTED_CHARACTERS]
+    at = text.find(probe) if len(probe) >= 4 else -1
+    while at >= 0:
+        end = at + len(probe)
+        while end < len(text) and text[at : end + 1] == words[: end + 1 - at]:
+            end += 1
+        text = f"{text[:at]}[text]{text[end:]}"
+        at = text.find(probe, at + len("[text]"))
+    return text
 
 
 def presentable(text: object, secrets: Iterable[str] = ()) -> str:

@@ -122,6 +122,12 @@ async def refused(
 
 
 @scenario(33)
+async def quoting(wire: Wire, request: Request) -> None:
+    """422 that repeats the whole request, as servers with a schema do."""
+    await wire.json(422, {"detail": [{"input": request.json}]})
+
+
+@scenario(33)
 async def no_stream_options(wire: Wire, request: Request) -> None:
     """400 for every request that asks for usage."""
     if "stream_options" in request.json:

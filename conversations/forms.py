@@ -13,6 +13,8 @@ from conversations import catalogue
 from conversations.models import Conversation
 from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest
 
+STOP_MAX_CHARS = 1_000  # of all sequences: they are kept with every answer
+
 
 class Text(forms.CharField):
     """Text kept as typed: browsers send CRLF for line ends, we keep LF; NUL is not text."""
@@ -53,12 +55,14 @@ class SettingsForm(forms.Form):
     system_prompt = Text(required=False)
     temperature = forms.DecimalField(required=False)
     top_p = forms.DecimalField(required=False)
-    max_tokens = forms.IntegerField(required=False)
+    # No model writes more, and JSON libraries end at 64 bits.
+    max_tokens = forms.IntegerField(required=False, max_value=2**31 - 1)
     stop = Text(required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _limit(self.fields["system_prompt"], settings.SYSTEM_PROMPT_MAX_CHARS)
+        _limit(self.fields["stop"], STOP_MAX_CHARS)
 
     @classmethod
     def of(cls, conversation: Conversation) -> "SettingsForm":

@@ -6,6 +6,7 @@ import sys
 
 
 def main() -> None:
+    os.umask(0o077)  # conversations and keys are for this account alone, whatever DATA_DIR allows
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatweb.settings")
     from django.core.management import execute_from_command_line
 

@@ -19,6 +19,7 @@ DATA_DIR = Path(
 )
 if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
+DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _secret_key() -> str:
@@ -28,7 +29,6 @@ def _secret_key() -> str:
         return key
     path = DATA_DIR / "secret-key"
     if not path.exists():
-        DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_once(path, secrets.token_urlsafe(50))
     return path.read_text()
 
@@ -196,6 +196,8 @@ SESSION_COOKIE_AGE = (
     * 86_400
 )
 SESSION_COOKIE_HTTPONLY = True
+# Never in a cookie of their own: a notice may name somebody.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 CSRF_COOKIE_HTTPONLY = True  # htmx takes the token from the page
@@ -386,6 +388,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "conversations.statics.StaticFiles"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has a use for our files
 
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO", why="DEBUG, INFO, WARNING or ERROR")
 LOGGING = {

@@ -1,8 +1,11 @@
-"""One middleware: what a signed-in person sees stays out of every cache."""
+"""One middleware: what a signed-in person sees stays out of every cache, and what our pages never
+ask for no script of theirs may."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+
+PERMISSIONS = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
 class PrivateResponses:
@@ -13,4 +16,6 @@ class PrivateResponses:
         response = self.get_response(request)
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "private, no-store"
+        response["Permissions-Policy"] = PERMISSIONS
+        response["Cross-Origin-Resource-Policy"] = "same-origin"
         return response

@@ -52,8 +52,10 @@ export function watchThread() {
   sizes.disconnect();
   sizes.observe(box);
   const list = byId("messages");
-  if (list) sizes.observe(list);
   box.addEventListener("scroll", scrolled, { passive: true });
+  stuck = Boolean(list); // a page without messages is read from its top
+  if (!list) return;
+  sizes.observe(list);
   toLatest();
 }
 

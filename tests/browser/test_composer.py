@@ -9,6 +9,7 @@ from tests.browser.rows import conversation_of
 from tests.browser.thread import (
     Visit,
     answer,
+    delay,
     field,
     questions,
     send,
@@ -152,7 +153,7 @@ def test_what_is_typed_while_a_message_is_on_its_way_is_kept(
     visit: Visit, alice: User, conversation: Conversation, upstream: ScriptedUpstream
 ) -> None:
     page = visit(alice, f"/c/{conversation.public_id}/")
-    page.route("**/messages/", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    delay(page, "**/messages/", 300)
     send(page, "Sent")
     page.keyboard.type(" and more")
     expect(questions(page)).to_have_count(1)
@@ -231,7 +232,7 @@ def test_a_message_overtakes_a_page_that_has_not_come_yet(
     page: Page, upstream: ScriptedUpstream, watch: Watch
 ) -> None:
     watch.allow("htmx:")
-    page.route("/", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    delay(page, "/", 500)
     page.keyboard.press("Control+Shift+O")
     send(page, "Faster than the page")
     expect(questions(page)).to_have_count(1)

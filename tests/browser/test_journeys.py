@@ -51,7 +51,7 @@ def test_a_person_signs_in_asks_and_watches_the_answer_grow(
     dictation.finish()
     until_settled(page)
     expect(answer(page)).to_contain_text("150 tokens")
-    expect(rows(page).first).to_contain_text("Why is the **export** slow?")
+    expect(rows(page).first).to_contain_text("Why is the export slow?")
 
     watched = thread_html(page)
     page.reload()

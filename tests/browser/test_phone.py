@@ -1,5 +1,7 @@
 """The same on a phone: nothing is wider than the screen, and the list is a drawer."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -17,7 +19,7 @@ from tests.browser.thread import (
     words,
 )
 
-PHONE = {
+PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "device_scale_factor": 2,
     "has_touch": True,
@@ -47,7 +49,7 @@ def is_too_wide(page: Page) -> bool:
 
 @pytest.mark.parametrize("options", [PHONE, {"viewport": {"width": 320, "height": 640}}])
 def test_nothing_in_an_answer_is_wider_than_the_screen(
-    visit: Visit, alice: User, options: dict[str, object]
+    visit: Visit, alice: User, options: dict[str, Any]
 ) -> None:
     conversation = conversation_of(
         alice, *[(text, text) for text in WIDE.values()], title="T" * 100

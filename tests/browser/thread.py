@@ -3,7 +3,7 @@
 import re
 from typing import Any, Protocol
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from conversations.models import User
 
@@ -17,6 +17,16 @@ class Visit(Protocol):
 def until_ready(page: Page) -> None:
     """The page's scripts have taken hold."""
     expect(page.locator("html")).to_have_attribute("data-ready", re.compile("."))
+
+
+def delay(page: Page, address: str, milliseconds: int) -> None:
+    """Requests to this address take longer."""
+
+    def wait(route: Route) -> None:
+        page.wait_for_timeout(milliseconds)
+        route.continue_()
+
+    page.route(address, wait)
 
 
 def field(page: Page) -> Locator:

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import Page, SetCookieParam, expect
+from playwright.sync_api import Page, expect
 
 from conversations.models import Conversation, User
 from tests.browser.dictation import Dictate
@@ -111,12 +111,9 @@ def test_without_a_socket_the_page_asks_and_the_answer_still_comes(
     watch.allow(r"WebSocket connection to|off origin")
     with proxy_without_sockets(portal.port) as address:
         page = visit(None)
-        cookie: SetCookieParam = {
-            "name": "sessionid",
-            "value": session_of(alice),
-            "url": address,
-        }
-        page.context.add_cookies([cookie])
+        page.context.add_cookies(
+            [{"name": "sessionid", "value": session_of(alice), "url": address}]
+        )
         page.goto(f"{address}/c/{conversation.public_id}/")
         until_ready(page)
         dictation = dictate()

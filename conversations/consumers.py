@@ -62,12 +62,12 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         self._asked: dict[str, float] = {}
         self._session_key: str = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME, "")
         user = await self._person()
+        lasts = await _read(access.session_lasts, self._session_key)
         # Accepting first: a browser tells its page nothing of a refused handshake.
         await self.send({"type": "websocket.accept"})
         if user is None:
             await self.hang_up(4401)
             return
-        lasts = await _read(access.session_lasts, self._session_key)
         if (
             len(events.hub.mailboxes(events.user_topic(user.public_id)))
             >= settings.SOCKETS_PER_USER
@@ -79,7 +79,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             user=user.public_id,
             session_hash=hashlib.sha256(self._session_key.encode()).hexdigest(),
             frames=settings.MAILBOX_FRAMES,
-            size=settings.MAILBOX_BYTES,
+            size=settings.MAILBOX_CHARACTERS,
             lasts=lasts,
         )
         events.hub.open(self._mailbox)

@@ -39,11 +39,9 @@ reactor: Any = installed_reactor
 
 RESTARTING = 4012  # RFC 6455 leaves 4000 to 4999 to us; pages come back, at random times
 GOING_TOO_FAST = 4429  # after HTTP's 429; Autobahn sends no code below 3000 but 1000
-GOODBYE_SECONDS = 3
 PAUSE_AFTER_FAILURE = 1
 # Long enough for a client that is still sending to read the answer before the connection ends.
 REFUSAL_SECONDS = 2
-RECEIVED_AND_UNREAD = 128
 # Bytes, far beyond what a mailbox lets through: acknowledged unread, only by somebody who lies.
 SENT_AND_UNREAD = 8_388_608
 
@@ -112,8 +110,7 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         super().__init__(
             application=application,
             endpoints=["an open socket"],
-            # No page takes this long; whoever waits hears of it.
-            http_timeout=120,
+            http_timeout=settings.PAGE_TIMEOUT,
             request_buffer_size=65_536,
             # Never by age: dead connections are found by ping, lost rights by the consumer.
             websocket_timeout=-1,
@@ -187,7 +184,7 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         self._ending = asyncio.ensure_future(self._say_goodbye())
 
     async def _say_goodbye(self) -> None:
-        deadline = time.monotonic() + GOODBYE_SECONDS
+        deadline = time.monotonic() + settings.GOODBYE_SECONDS
         for port in self.listeners:
             port.stopListening()
         for protocol in tuple(self.connections):
@@ -276,7 +273,7 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         # The queue to the application has no bound of its own.
-        if self.application_queue.qsize() >= RECEIVED_AND_UNREAD:
+        if self.application_queue.qsize() >= settings.SOCKET_UNREAD_MESSAGES:
             self.sendClose(GOING_TOO_FAST)
             return
         super().onMessage(payload, isBinary)
@@ -317,7 +314,8 @@ async def _keep_running(name: str, job: Job) -> None:
             task.cancel()
             await asyncio.wait({task})
             raise
-        log.critical("The %s ended and is started again.", name, exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        log.critical("The %s ended and is started again.", name, exc_info=error)
         await asyncio.sleep(PAUSE_AFTER_FAILURE)
 
 

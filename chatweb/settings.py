@@ -312,16 +312,26 @@ SOCKETS_PER_USER = env.integer(
 SOCKET_MESSAGE_MAX_BYTES = env.integer(
     "SOCKET_MESSAGE_MAX_BYTES", 65_536, low=1_024, high=1_048_576, why="what a page may send us"
 )
+SOCKET_UNREAD_MESSAGES = env.integer(
+    "SOCKET_UNREAD_MESSAGES", 128, low=8, high=100_000, why="a page that floods us is closed"
+)
+PAGE_TIMEOUT = env.seconds(
+    "PAGE_TIMEOUT", 120, low=1, high=3600, why="no page takes this long; whoever waits hears of it"
+)
+GOODBYE_SECONDS = env.seconds(
+    "GOODBYE_SECONDS", 3, low=0, high=300, why="at the end: to close sockets and keep answers"
+)
 MAILBOX_FRAMES = env.integer(
     "MAILBOX_FRAMES", 64, low=4, high=10_000, why="unacknowledged frames before a viewer is behind"
 )
-MAILBOX_BYTES = env.integer(
-    "MAILBOX_BYTES", 262_144, low=16_384, high=67_108_864, why="the same, in bytes"
+MAILBOX_CHARACTERS = env.integer(
+    "MAILBOX_CHARACTERS", 262_144, low=16_384, high=67_108_864, why="the same, in characters"
 )
 MAILBOX_PATIENCE = env.seconds(
     "MAILBOX_PATIENCE", 30, low=0.2, high=600, why="a viewer behind for longer is closed with 4408"
 )
 SIDEBAR_PAGE = env.integer("SIDEBAR_PAGE", 40, low=5, high=200, why="rows a sidebar page brings")
+PEOPLE_PAGE = env.integer("PEOPLE_PAGE", 50, low=5, high=500, why="people a page lists")
 THREAD_PAGE = env.integer("THREAD_PAGE", 60, low=10, high=500, why="messages a thread page brings")
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer(
     "BODY_MAX_BYTES", 2_621_440, low=65_536, high=104_857_600, why="form posts; no files are taken"

@@ -3,6 +3,7 @@
 import pytest
 
 from conversations import actions
+from conversations.actions.refusals import TurnRunning
 from conversations.models import AuditEntry, Conversation, Generation, Message, State, User
 from tests.relays import send
 
@@ -94,3 +95,14 @@ def test_only_the_chosen_branch_is_sent_upstream(
     names = generation.request["messages"]
     assert names[:2] == [sent.question.public_id, second.public_id]
     assert sent.answer.public_id not in names
+
+
+def test_no_branch_is_chosen_away_from_an_answer_that_is_being_written(
+    sent: actions.messages.Sent, conversation: Conversation, alice: User
+) -> None:
+    conversation.refresh_from_db()
+    with pytest.raises(TurnRunning):
+        actions.conversations.choose_head(
+            conversation=conversation, actor=alice, message=sent.question
+        )
+    assert Conversation.objects.get().head == sent.answer

@@ -7,7 +7,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from conversations import audit, events, fragments
-from conversations.models import Conversation, Message, Participant, RightsChange, User
+from conversations.actions.refusals import TurnRunning
+from conversations.models import (
+    Conversation,
+    Generation,
+    Message,
+    Participant,
+    RightsChange,
+    User,
+)
 
 
 def changed(conversation: Conversation, *, active: bool = False) -> int:
@@ -66,10 +74,15 @@ def configure(
 
 
 def choose_head(*, conversation: Conversation, actor: User, message: Message) -> None:
-    """Makes the branch through this message, down to its newest leaf, the one that all see."""
+    """Makes the branch through this message, down to its newest leaf, the one that all see.
+
+    Raises TurnRunning: an answer that is being written must not leave everybody's sight.
+    """
     with audit.action(actor, "conversation.branch_chosen", conversation, through=message.public_id):
         # Locked as for sending: a question put under the leaf meanwhile would vanish from view.
         Conversation.objects.select_for_update().get(pk=conversation.pk)
+        if Generation.objects.open().filter(conversation=conversation).exists():
+            raise TurnRunning
         leaf = Message.objects.newest_leaf_below(message.pk)
         conversation.head = leaf
         conversation.save(update_fields=["head"])

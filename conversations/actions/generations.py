@@ -219,6 +219,9 @@ def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settleme
             html=html,
             html_version=markdown.RENDERER_VERSION,
         )
+        audit.record(
+            None, "answer.settled", generation.conversation, generation=generation.public_id
+        )
         _tell_settled(generation)
     return True
 

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -132,10 +132,13 @@ def add(*, email: str, actor: User | None, name: str = "", is_operator: bool = F
         raise PersonExists
     user = User(email=email.strip().lower(), name=name)
     user.set_unusable_password()
-    with audit.action(actor, "person.added", user, is_operator=is_operator):
-        user.save()
-        if is_operator:
-            set_operator(user=user, actor=actor, is_operator=True)
+    try:
+        with audit.action(actor, "person.added", user, is_operator=is_operator):
+            user.save()
+            if is_operator:
+                set_operator(user=user, actor=actor, is_operator=True)
+    except IntegrityError:  # added at the same moment by somebody else
+        raise PersonExists from None
     return user
 
 
@@ -277,9 +280,12 @@ def grant_review(*, user: User, actor: User, reason: str) -> ReviewGrant:
         raise IsSuspended
     if user.may_review:
         raise ReviewsAlready
-    with audit.action(actor, "review.granted", user):
-        grant = ReviewGrant.objects.create(user=user, reason=reason, granted_by=actor)
-        _refresh_staff(user)
+    try:
+        with audit.action(actor, "review.granted", user):
+            grant = ReviewGrant.objects.create(user=user, reason=reason, granted_by=actor)
+            _refresh_staff(user)
+    except IntegrityError:  # granted at the same moment by somebody else
+        raise ReviewsAlready from None
     return grant
 
 

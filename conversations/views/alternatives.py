@@ -31,9 +31,12 @@ def go_on(request: SignedInRequest, message: str) -> HttpResponse:
 def choose(request: SignedInRequest, message: str) -> HttpResponse:
     """The branch through this message becomes the one that everybody sees."""
     row = access.message(request.user, message, to="write")
-    actions.conversations.choose_head(
-        conversation=row.conversation, actor=request.user, message=row
-    )
+    try:
+        actions.conversations.choose_head(
+            conversation=row.conversation, actor=request.user, message=row
+        )
+    except Refused as refused:
+        return _refused(refused)
     return HttpResponse(status=204)  # every page hears of it by its socket
 
 
@@ -42,5 +45,9 @@ def _answer(request: SignedInRequest, public_id: str, act: Callable[..., Message
     try:
         act(answer=row, actor=request.user)
     except Refused as refused:
-        return HttpResponse(refused.message, status=409, content_type="text/plain; charset=utf-8")
+        return _refused(refused)
     return HttpResponse(status=204)
+
+
+def _refused(refused: Refused) -> HttpResponse:
+    return HttpResponse(refused.message, status=409, content_type="text/plain; charset=utf-8")

@@ -21,8 +21,6 @@ from conversations.models import User
 from conversations.views import sidebar
 from conversations.views.requests import SignedInRequest
 
-PEOPLE_PER_PAGE = 50
-
 Rest = ParamSpec("Rest")
 View = Callable[Concatenate[SignedInRequest, Rest], HttpResponse]
 
@@ -98,7 +96,7 @@ def _page(
     request: SignedInRequest, form: InvitationForm, *, status: int = 200, **context: object
 ) -> HttpResponse:
     everybody = User.objects.order_by("-is_active", "email").prefetch_related("groups")
-    page = Paginator(everybody, PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(everybody, settings.PEOPLE_PAGE).get_page(request.GET.get("page"))
     context |= {
         "form": form,
         "people": page,

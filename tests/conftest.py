@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -20,6 +21,13 @@ from tests.upstream.stage import KEY, Stage
 hypothesis_settings.register_profile("dev", deadline=None)
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The suite uses the machine's cores. Browsers and whole portals want them for themselves."""
+    alone = {"browser", "system"} & {Path(argument).name for argument in config.args}
+    alone |= {Path(argument).parent.name for argument in config.args} & {"browser", "system"}
+    return 0 if alone else min(os.cpu_count() or 1, 4)
 
 
 @pytest.fixture(autouse=True)

@@ -229,9 +229,8 @@ def test_a_first_prompt_fills_the_field(page: Page) -> None:
 
 
 def test_a_message_overtakes_a_page_that_has_not_come_yet(
-    page: Page, upstream: ScriptedUpstream, watch: Watch
+    page: Page, upstream: ScriptedUpstream
 ) -> None:
-    watch.allow("htmx:")
     delay(page, "/", 500)
     page.keyboard.press("Control+Shift+O")
     send(page, "Faster than the page")

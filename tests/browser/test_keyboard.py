@@ -18,7 +18,6 @@ from tests.browser.thread import (
     until_settled,
     words,
 )
-from tests.browser.watch import Watch
 from tests.upstream import ScriptedUpstream
 
 SEEN = """
@@ -52,8 +51,7 @@ def tab_to(page: Page, target: Locator, key: str = "Tab") -> None:
     raise AssertionError(f"{target} cannot be reached")
 
 
-def test_asking_and_stopping(page: Page, dictate: Dictate, watch: Watch) -> None:
-    watch.allow("htmx:")  # it tells that the empty page was overtaken by the message
+def test_asking_and_stopping(page: Page, dictate: Dictate) -> None:
     page.keyboard.press("Control+Shift+O")
     expect(field(page)).to_be_focused()
     dictation = dictate()

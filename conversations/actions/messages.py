@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,18 @@ from conversations.models import Author, Conversation, Message, Participant, Rol
 _PAIRED_MARKS = re.compile(r"(\*{1,3}|`+|~~)(?=\S)(.+?)(?<=\S)\1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sent:
     """A question, and its first answer."""
 
     question: Message
     answer: Message
+
+    @cached_property
+    def html(self) -> str:
+        """Both articles; made once, for those who hear of them and for the one who asked."""
+        rows = Message.objects.for_thread().filter(pk__in=[self.question.pk, self.answer.pk])
+        return fragments.articles(list(rows.order_by("depth")))
 
 
 def start(
@@ -93,18 +100,15 @@ def _send(conversation: Conversation, author: User, text: str, request_id: UUID)
     answer = generations.request(conversation=conversation, question=question, actor=author)
     revision = conversations.changed(conversation, active=True)
     # Pages know the answer before the relay tells them how it goes.
-    transaction.on_commit(
-        lambda: _tell_added(conversation, revision, question, answer), robust=True
-    )
+    sent = Sent(question, answer)
+    transaction.on_commit(lambda: _tell_added(conversation, revision, sent), robust=True)
     events.on_commit(events.WorkQueued())
     conversations.tell_rows(conversation, moves=True)
-    return Sent(question, answer)
+    return sent
 
 
-def _tell_added(conversation: Conversation, revision: int, *messages: Message) -> None:
-    rows = Message.objects.for_thread().filter(pk__in=[m.pk for m in messages]).order_by("depth")
-    html = fragments.articles(list(rows))
-    events.tell(events.MessageAdded(conversation.public_id, revision, html))
+def _tell_added(conversation: Conversation, revision: int, sent: Sent) -> None:
+    events.tell(events.MessageAdded(conversation.public_id, revision, sent.html))
 
 
 def _sent_before(author: User, request_id: UUID) -> Sent | None:

@@ -18,7 +18,7 @@ from conversations import actions, catalogue, events, fragments
 from conversations.models import Choice, Generation
 from conversations.relay.prompt import compose
 from conversations.relay.run import Postponed, Run, internal, invalid
-from conversations.upstream import Client, InvalidRequest, Upstream, UpstreamError
+from conversations.upstream import ChatRequest, Client, InvalidRequest, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -229,7 +229,9 @@ class Relay:
     # --- One generation ---
 
     def _start(self, choice: Choice) -> None:
-        task = asyncio.ensure_future(self._answer(choice))
+        # Queued now: the first words wait for it, but not for what claiming does next.
+        composing = self._do(compose, choice.generation)
+        task = asyncio.ensure_future(self._answer(choice, composing))
         self._tasks.add(task)
         task.add_done_callback(self._make_room)
 
@@ -237,7 +239,7 @@ class Relay:
         self._tasks.discard(task)
         self._wake.set()
 
-    async def _answer(self, choice: Choice) -> None:
+    async def _answer(self, choice: Choice, composing: "asyncio.Future[ChatRequest]") -> None:
         generation = choice.generation
         kept = actions.generations.Kept(
             generation_id=generation.pk,
@@ -245,7 +247,7 @@ class Relay:
             text=choice.message.text,
             reasoning=choice.message.reasoning,
         )
-        writing = asyncio.ensure_future(self._write(choice))
+        writing = asyncio.ensure_future(self._write(choice, composing))
         await asyncio.wait({writing})
         try:
             # Whatever went wrong, people see that it failed and the row does not stay open.
@@ -259,14 +261,15 @@ class Relay:
             # Its lease would be renewed for ever; without it the sweep settles what is left.
             self._runs.pop(generation.public_id, None)
 
-    async def _write(self, choice: Choice) -> None:
+    async def _write(self, choice: Choice, composing: "asyncio.Future[ChatRequest]") -> None:
         generation = choice.generation
+        request = await composing
         server = catalogue.upstream()
         if server is None:
             raise LookupError("a generation was queued for no upstream")
         run = Run(
             choice,
-            await self._do(compose, generation),
+            request,
             self._client(server),
             running=lambda: self.running,
             may_postpone=generation.attempts < server.limits.retries,
@@ -321,7 +324,7 @@ class Relay:
             self._clients[server] = Client(server)
         return self._clients[server]
 
-    async def _do(self, work: Callable[..., T], *arguments: object) -> T:
+    def _do(self, work: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
         def on_our_connection() -> T:
             try:
                 return work(*arguments)
@@ -329,7 +332,7 @@ class Relay:
                 connections.close_all()  # this thread's: if it is broken, the next work opens anew
                 raise
 
-        return await asyncio.get_running_loop().run_in_executor(self._database, on_our_connection)
+        return asyncio.get_running_loop().run_in_executor(self._database, on_our_connection)
 
 
 def _progress(choice: Choice, place: int = 0) -> events.AnswerProgress:

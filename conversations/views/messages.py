@@ -8,8 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from conversations import access, actions, catalogue
 from conversations.actions.refusals import Refused
 from conversations.forms import MessageForm
-from conversations.fragments import articles
-from conversations.models import Conversation, Message
+from conversations.models import Conversation
 from conversations.views import thread_page
 from conversations.views.requests import SignedInRequest
 
@@ -48,11 +47,8 @@ def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
         )
     except Refused as refused:
         return _composer(request, conversation, form, refused.message, status=409)
-    rows = Message.objects.for_thread().filter(pk__in=[sent.question.pk, sent.answer.pk])
     response = _composer(request, conversation)
-    response.write(
-        f'<template data-place="messages">{articles(list(rows.order_by("depth")))}</template>'
-    )
+    response.write(f'<template data-place="messages">{sent.html}</template>')
     return response
 
 

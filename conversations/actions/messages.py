@@ -42,6 +42,7 @@ def start(
     """A new conversation with its first message, whose beginning becomes the title."""
     if sent := _sent_before(author, request_id):
         return sent
+    html = markdown.render(text)  # a long text takes a while, and others wait for the lock
     conversation = Conversation(
         title=title_from(text), model=model, parameters=parameters, system_prompt=system_prompt
     )
@@ -49,7 +50,7 @@ def start(
         with audit.action(author, "conversation.started", conversation, model=model):
             conversation.save()
             Participant.objects.create(conversation=conversation, user=author, role=Role.OWNER)
-            return _send(conversation, author, text, request_id)
+            return _send(conversation, author, text, html, request_id)
     except IntegrityError:
         return _sent_meanwhile(author, request_id)
 
@@ -61,9 +62,10 @@ def send(*, conversation: Conversation, author: User, text: str, request_id: UUI
     """
     sent = _sent_before(author, request_id)
     if sent is None:
+        html = markdown.render(text)
         try:
             with audit.action(author, "message.sent", conversation):
-                return _send(conversation, author, text, request_id)
+                return _send(conversation, author, text, html, request_id)
         except IntegrityError:
             sent = _sent_meanwhile(author, request_id)
     if sent.question.conversation_id != conversation.pk:
@@ -82,7 +84,7 @@ def title_from(text: str) -> str:
     return f"{cut if space and len(cut) > 30 else line[:59]}…"
 
 
-def _send(conversation: Conversation, author: User, text: str, request_id: UUID) -> Sent:
+def _send(conversation: Conversation, author: User, text: str, html: str, request_id: UUID) -> Sent:
     # Locks the row on PostgreSQL, so that two senders do not answer the same head.
     conversation = Conversation.objects.select_for_update().get(pk=conversation.pk)
     parent = conversation.head
@@ -93,7 +95,7 @@ def _send(conversation: Conversation, author: User, text: str, request_id: UUID)
         role=Author.USER,
         author=author,
         text=text,
-        html=markdown.render(text),
+        html=html,
         html_version=markdown.RENDERER_VERSION,
         request_id=request_id,
     )

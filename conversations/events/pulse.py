@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as AnyDatabaseError
 
 from conversations.events.hub import Hub
 from conversations.events.types import Tick, conversation_topic
@@ -37,7 +37,7 @@ class Pulse:
 
     async def ensure(self) -> None:
         """Called when a socket has been opened in the hub and before its rights are read: a change
-        of rights is then either seen by that reading or told by a beat. Raises DatabaseError."""
+        of rights is then either seen by that reading or told by a beat. Raises django.db.Error."""
         if self._is_beating:
             return
         latest = await _read(_latest)
@@ -62,7 +62,7 @@ class Pulse:
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + settings.TICK_SECONDS
                     await self._tick()
-            except DatabaseError:
+            except AnyDatabaseError:
                 # Pages notice the silence by themselves; rights are looked up again next time.
                 log.exception("a beat failed; trying again")
             for mailbox in tuple(self._hub.sockets):

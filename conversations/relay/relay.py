@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import Error as AnyDatabaseError
+from django.db import connections
 from django.utils import timezone
 
 from conversations import actions, catalogue, events, fragments
@@ -88,7 +89,7 @@ class Relay:
         try:
             # Claimed at the very end and never begun.
             await self._do(self._give_up_own)
-        except DatabaseError:
+        except AnyDatabaseError:
             log.exception("what was just claimed is settled at the next start")
         await self._do(connections.close_all)
         self._database.shutdown(wait=False)
@@ -115,7 +116,7 @@ class Relay:
             self._wake.clear()
             try:
                 await self._claim()
-            except DatabaseError:
+            except AnyDatabaseError:
                 log.exception("claiming failed; trying again")
             try:
                 async with asyncio.timeout(settings.RELAY_POLL_SECONDS):
@@ -175,7 +176,7 @@ class Relay:
                     [run.kept() for run in dirty],
                     [run.generation.pk for run in self._runs.values()],
                 )
-            except DatabaseError:
+            except AnyDatabaseError:
                 log.exception("keeping answers failed; trying again")
                 for run in dirty:
                     run.is_dirty = True
@@ -195,7 +196,7 @@ class Relay:
                 # is not abandoned.
                 writing = [run.generation.pk for run in self._runs.values()]
                 await self._do(self._give_up_others, writing)
-            except DatabaseError:
+            except AnyDatabaseError:
                 log.exception("sweeping failed; trying again")
 
     def _give_up_own(self) -> None:
@@ -314,7 +315,7 @@ class Relay:
         for _try in range(PATIENCE):
             try:
                 return await self._do(work)
-            except DatabaseError:
+            except AnyDatabaseError:
                 log.exception("putting %s away failed; trying again", generation.public_id)
                 await asyncio.sleep(PAUSE_SECONDS)
         return False
@@ -328,7 +329,7 @@ class Relay:
         def on_our_connection() -> T:
             try:
                 return work(*arguments)
-            except DatabaseError:
+            except AnyDatabaseError:
                 connections.close_all()  # this thread's: if it is broken, the next work opens anew
                 raise
 

@@ -141,16 +141,16 @@ class Run:
                 await self._pace.rest(self._running())
 
     def _take(self, batch: list[Event]) -> list[str]:
-        """Sorts a batch away; the words of the answer in it."""
+        """Sorts a batch away; the words of the answer in it. No column of text takes a NUL."""
         words = []
         for event in batch:
             match event:
                 # More choices than one are not asked for; a server that sends them anyway is
                 # heard on the first alone.
                 case TextDelta(index=0, text=text):
-                    words.append(text)
+                    words.append(text.replace("\0", "\ufffd"))
                 case ReasoningDelta(index=0, text=text):
-                    self._new_reasoning.append(text)
+                    self._new_reasoning.append(text.replace("\0", "\ufffd"))
                 case Finished(index=0):
                     self._finished = event
                 case UsageReported():

@@ -231,7 +231,8 @@ def test_a_first_prompt_fills_the_field(page: Page) -> None:
 def test_a_message_overtakes_a_page_that_has_not_come_yet(
     page: Page, upstream: ScriptedUpstream
 ) -> None:
-    delay(page, "/", 500)
+    delay(page, "/", 300)
+    delay(page, "**/conversations/", 700)
     page.keyboard.press("Control+Shift+O")
     send(page, "Faster than the page")
     expect(questions(page)).to_have_count(1)

@@ -65,10 +65,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def for_thread(self) -> Self:
         """With all that the thread shows of a message."""
+        from conversations.models.generations import Choice
+
+        choices = Choice.objects.select_related("generation__stopped_by")
         return (
             self.select_related("author", "parent")
             .defer("parent__text", "parent__html", "parent__reasoning")
-            .prefetch_related("choices__generation__stopped_by")
+            .prefetch_related(models.Prefetch("choices", choices))
             .with_alternatives()
         )
 

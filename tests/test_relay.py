@@ -109,6 +109,14 @@ async def test_words_reach_the_table_while_the_answer_grows(
     assert (await when(generation, lambda row: True)).state == State.RUNNING
 
 
+async def test_a_nul_is_shown_as_unreadable_since_no_column_takes_it(
+    relay: Relay, dictation: Dictation, conversation: Conversation, alice: User
+) -> None:
+    dictation.say("be\0fore")
+    generation = await ask(conversation, alice)
+    await kept(generation, "be\ufffdfore")
+
+
 async def test_a_kept_text_is_what_a_fresh_page_shows(
     relay: Relay, dictation: Dictation, conversation: Conversation, alice: User
 ) -> None:

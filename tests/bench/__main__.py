@@ -1,4 +1,4 @@
-"""`python -m tests.bench relay`: measures and prints a table."""
+"""`python -m tests.bench relay|start`: measures and prints."""
 
 import argparse
 import json
@@ -6,13 +6,16 @@ import os
 import sys
 from pathlib import Path
 
-from . import relay, report
+from . import relay, report, start
 from .loads import FULL, QUICK, Load
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     commands = parser.add_subparsers(required=True)
+    starts = commands.add_parser("start", help="start-up beside importing the packages alone")
+    starts.add_argument("--rounds", type=int, default=5)
+    starts.set_defaults(run=lambda chosen: print(start.run(chosen.rounds)))
     command = commands.add_parser("relay", help="the portal beside a bare relay")
     command.add_argument("--quick", action="store_true", help="fewer and shorter loads")
     command.add_argument(
@@ -27,7 +30,12 @@ def main() -> None:
     )
     command.add_argument("--rounds", type=int, default=1, help="the medians of so many rounds")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    command.set_defaults(run=_relay)
     chosen = parser.parse_args()
+    chosen.run(chosen)
+
+
+def _relay(chosen: argparse.Namespace) -> None:
     pairs = relay.run(
         chosen.load or (QUICK if chosen.quick else FULL),
         idle=min(5, chosen.idle) if chosen.quick else chosen.idle,

@@ -6,8 +6,6 @@ import signal
 import socket
 import sqlite3
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +21,7 @@ from websockets.sync.client import connect
 from conversations.localmodel import free_port
 from conversations.management.commands.start import names_of
 from tests.certificates import self_signed
-from tests.processes import ROOT, Program, program
+from tests.processes import Program, program
 
 # The product's own settings, not the tests'; and no model unless the test is about it.
 PLAIN = {
@@ -294,39 +292,3 @@ def test_a_socket_without_a_session_or_from_elsewhere_is_refused(start: Start) -
         with pytest.raises(InvalidStatus) as refused:
             connect(f"{address}/ws/", origin=origin, proxy=None)  # type: ignore[arg-type]
         assert refused.value.response.status_code == 403
-
-
-PACKAGES = """
-import django
-from django.conf import settings
-apps = "auth contenttypes sessions messages staticfiles humanize admin".split()
-settings.configure(
-    INSTALLED_APPS=[f"django.contrib.{app}" for app in apps] + ["allauth", "allauth.account"],
-    MIDDLEWARE=["allauth.account.middleware.AccountMiddleware"],
-    USE_TZ=True,
-)
-django.setup()
-import django.contrib.staticfiles.finders, django.db.backends.sqlite3.base
-import allauth.account.urls, channels.auth, channels.routing, csp.middleware, django_htmx.middleware
-import comrak, daphne.server, environ, httpx, httpx_aiohttp, math_core, nh3, orjson
-import pygments.lexers, pygments.formatters, template_partials, uvloop, whitenoise.middleware
-"""
-
-
-def importing_alone() -> float:
-    """Seconds."""
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-c", PACKAGES], check=True, cwd=ROOT, timeout=60)
-    return time.monotonic() - started
-
-
-def test_a_start_takes_at_most_twice_as_long_as_importing_its_packages(start: Start) -> None:
-    imports, starts = [], []
-    for _ in range(3):  # the best of three: others use these processors too
-        imports.append(importing_alone())
-        portal = start()
-        portal.line_with("Address")
-        starts.append(time.monotonic() - portal.started)
-        end(portal)
-    print(f"start {min(starts):.2f} s, imports {min(imports):.2f} s")
-    assert min(starts) < 2 * min(imports)

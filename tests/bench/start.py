@@ -1,4 +1,4 @@
-"""How long `manage.py start` takes until it says its address, beside importing its packages alone."""
+"""How long `manage.py start` takes to say its address, beside importing its packages alone."""
 
 import subprocess
 import sys

@@ -99,7 +99,7 @@ def test_attacks_that_stream_in_do_nothing_live_or_stored(
             assert active(page) == []
             page.wait_for_timeout(150)
         assert active(page) == []
-        assert _stored(page) == text
+        assert _stored(page) == text.replace("\0", "\ufffd")  # no column of text takes a NUL
     page.reload()
     until_ready(page)
     expect(page.locator("#messages > .answer")).to_have_count(len(texts))

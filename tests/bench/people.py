@@ -44,6 +44,7 @@ class Measured:
     core: float
     delay_p50: float
     delay_p99: float
+    question: float  # CPU, ms: asking, claiming and settling one short answer, nothing else running
     first_idle_p50: float
     first_idle_p99: float
     first_p50: float
@@ -67,7 +68,9 @@ async def measure(job: Job) -> Measured:
         pages = _pages(job, http)
         idler = pages.pop()
         await idler.open()
+        before = meters.cpu_seconds(job.pid)
         idle = [await _ask_alone(idler) for _ in range(job.idle)]
+        question = (meters.cpu_seconds(job.pid) - before) * 1e3 / max(1, job.idle)
         memory_warm = meters.memory(job.pid)
         for start in range(0, len(pages), 10):
             await asyncio.gather(*(page.open() for page in pages[start : start + 10]))
@@ -90,6 +93,7 @@ async def measure(job: Job) -> Measured:
         core=window.cpu / window.seconds * 100,
         delay_p50=_percentile(delays, 50),
         delay_p99=_percentile(delays, 99),
+        question=question,
         first_idle_p50=_percentile(idle, 50),
         first_idle_p99=_percentile(idle, 99),
         first_p50=_percentile(first, 50),

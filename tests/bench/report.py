@@ -14,6 +14,7 @@ HEAD = (
     ("of a", "core", "%"),
     ("delay", "ms", "p50"),
     ("delay", "ms", "p99"),
+    ("CPU", "ms a", "question"),
     ("first", "words idle", "ms p50"),
     ("first", "words idle", "ms p99"),
     ("first", "words", "ms p50"),
@@ -33,7 +34,7 @@ def table(pairs: list[Pair]) -> str:
         whole = pair.portal.cpu_whole / pair.bare.cpu_whole
         rows.append((pair.load.name, "bare", *_figures(pair.bare)))
         rows.append(("", "portal", *_figures(pair.portal)))
-        rows.append(("", "ratio", f"{ratio:.2f}", f"{whole:.2f}", *[""] * 12))
+        rows.append(("", "ratio", f"{ratio:.2f}", f"{whole:.2f}", *[""] * 13))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     return "\n".join(_line(row, widths) for row in rows)
 

@@ -347,7 +347,7 @@ RELAY_FRAMES_PER_SECOND_LOADED = env.integer(
     "RELAY_FRAMES_PER_SECOND_LOADED", 8, low=1, high=60, why="the pace under load, before queues"
 )
 RELAY_FRAMES_PER_PROCESS = env.integer(
-    "RELAY_FRAMES_PER_PROCESS", 500, low=1, high=100_000, why="shared by all answers on their way"
+    "RELAY_FRAMES_PER_PROCESS", 400, low=1, high=100_000, why="shared by all answers on their way"
 )
 RELAY_KEEP_SECONDS = env.seconds(
     "RELAY_KEEP_SECONDS", 0.8, low=0.05, high=10, why="at most a second of text dies with us"

@@ -5,7 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from conversations import actions
@@ -190,3 +192,23 @@ def test_a_text_that_an_older_renderer_rendered_is_rendered_anew(
     html = client.get(f"/c/{conversation.public_id}/").content.decode()
     assert "<p>old</p>" not in html
     assert "Why is it slow?" in html
+
+
+def test_an_answer_that_ends_while_it_is_read_never_looks_finished_with_half_a_text(
+    sent: actions.messages.Sent,
+) -> None:
+    """What the table says changes after each query; a state is never newer than its text."""
+    seen: list[str] = []
+
+    def finish(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if "conversations_choice" in sql and not seen:
+            seen.append(sql)
+            Generation.objects.update(state="done", finish_reason="stop", settled_at=timezone.now())
+            Message.objects.filter(pk=sent.answer.pk).update(text="All of it")
+        return result
+
+    with connection.execute_wrapper(finish):
+        rows = Message.objects.filter(pk=sent.answer.pk).read_for_thread()
+    assert seen
+    assert rows[0].text == "All of it"

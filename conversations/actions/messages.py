@@ -26,8 +26,8 @@ class Sent:
     @cached_property
     def html(self) -> str:
         """Both articles; made once, for those who hear of them and for the one who asked."""
-        rows = Message.objects.for_thread().filter(pk__in=[self.question.pk, self.answer.pk])
-        return fragments.articles(list(rows.order_by("depth")))
+        rows = Message.objects.filter(pk__in=[self.question.pk, self.answer.pk])
+        return fragments.articles(rows.order_by("depth").read_for_thread())
 
 
 def start(

@@ -37,6 +37,9 @@ NEWEST = """
 """
 
 
+TEXTS = ("text", "reasoning", "html", "html_version")
+
+
 class Author(models.TextChoices):
     """Who speaks, in the words of the completions API."""
 
@@ -74,6 +77,17 @@ class MessageQuerySet(models.QuerySet["Message"]):
             .prefetch_related(models.Prefetch("choices", choices))
             .with_alternatives()
         )
+
+    def read_for_thread(self) -> list["Message"]:
+        """The same as a list, with the texts read last. An answer that ends between the queries
+        then shows its last words under an older state, which the page corrects; the other way
+        round it would show a final state over half a text, and nothing would follow."""
+        rows = list(self.for_thread().defer(*TEXTS))
+        texts = Message.objects.only(*TEXTS).in_bulk([row.pk for row in rows])
+        for row in rows:
+            for name in TEXTS:
+                setattr(row, name, getattr(texts[row.pk], name))
+        return rows
 
     def with_alternatives(self) -> Self:
         """Adds `alternatives` (how many answers the question has), `alternative_number` (from 1),

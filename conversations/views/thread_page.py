@@ -53,7 +53,7 @@ def messages(conversation: Conversation, before: Message | None = None) -> dict[
     end = before.parent_id if before else conversation.head_id
     size = settings.THREAD_PAGE
     branch = Message.objects.branch_to(end, most=size + 1)
-    rows = list(branch.filter(deleted_at=None).for_thread())
+    rows = branch.filter(deleted_at=None).read_for_thread()
     older = rows[-size].public_id if len(rows) > size else ""
     return {
         "conversation": conversation,

@@ -7,11 +7,10 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from chatweb import env
+from chatweb import databases, env, layers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(
@@ -130,19 +129,22 @@ TEMPLATES = [
 
 # --- Data ---------------------------------------------------------------------------------------
 
-DATABASE_URL = env.text("DATABASE_URL", why="sqlite:///path; empty is SQLite in DATA_DIR")
+DATABASE_URL = env.text(
+    "DATABASE_URL",
+    why="sqlite:///path or postgres://user:password@host/name; empty is SQLite in DATA_DIR",
+)
+DATABASE_POOL = env.integer(
+    "DATABASE_POOL", 20, low=2, high=500, why="PostgreSQL connections that a process may hold"
+)
+DATABASE_PATIENCE = env.seconds(
+    "DATABASE_PATIENCE", 20, low=1, high=300, why="to wait for a lock or a connection, then say so"
+)
 DATABASES = {
-    "default": environ.Env.db_url_config(
-        DATABASE_URL or f"sqlite:///{DATA_DIR / 'chatweb.sqlite3'}"
+    "default": databases.configured(
+        DATABASE_URL or f"sqlite:///{DATA_DIR / 'chatweb.sqlite3'}",
+        pool=DATABASE_POOL,
+        patience=DATABASE_PATIENCE,
     )
-}
-if DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
-    raise ImproperlyConfigured("DATABASE_URL must be a sqlite:/// address in this version.")
-DATABASES["default"]["OPTIONS"] = {
-    # Writers take the lock when they begin; upgrading a read lock later fails at once under load.
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 CONN_MAX_AGE = 0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -153,6 +155,31 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 20_000},
     }
 }
+
+# --- Between processes ---------------------------------------------------------------------------
+
+REDIS_URLS = env.words(
+    "REDIS_URL",
+    why="redis://host:6379/0, needed as soon as there are several processes; more than one, "
+    "separated by commas, share the load",
+)
+REDIS_TIMEOUT = env.seconds(
+    "REDIS_TIMEOUT", 2, low=0.1, high=60, why="a frame that took longer is of no use"
+)
+EXCHANGE_OUTBOX = env.integer(
+    "EXCHANGE_OUTBOX",
+    4_096,
+    low=64,
+    high=1_000_000,
+    why="events that wait; more are lost",
+)
+EXCHANGE_BEAT_SECONDS = env.seconds(
+    "EXCHANGE_BEAT_SECONDS", 1, low=0.05, high=60, why="each process listens for itself in Redis"
+)
+EXCHANGE_SILENCE_SECONDS = env.seconds(
+    "EXCHANGE_SILENCE_SECONDS", 5, low=0.2, high=300, why="unheard for so long it joins anew"
+)
+CHANNEL_LAYERS = layers.configured(REDIS_URLS, timeout=REDIS_TIMEOUT)
 
 # --- People -------------------------------------------------------------------------------------
 
@@ -353,7 +380,17 @@ RELAY_KEEP_SECONDS = env.seconds(
     "RELAY_KEEP_SECONDS", 0.8, low=0.05, high=10, why="at most a second of text dies with us"
 )
 RELAY_LEASE_SECONDS = env.seconds(
-    "RELAY_LEASE_SECONDS", 12, low=1, high=300, why="a silent relay's answers are given up after it"
+    "RELAY_LEASE_SECONDS", 10, low=1, high=300, why="a silent relay's answers are given up after it"
+)
+RELAY_CONTINUES = env.integer(
+    "RELAY_CONTINUES",
+    0,
+    low=0,
+    high=10,
+    why="how often an answer that lost its relay is continued by itself; not for ever",
+)
+RELAY_DRAIN_SECONDS = env.seconds(
+    "RELAY_DRAIN_SECONDS", 30, low=0, high=3600, why="at the end: for running answers to finish"
 )
 RELAY_POLL_SECONDS = env.seconds(
     "RELAY_POLL_SECONDS", 1, low=0.05, high=60, why="finds work whose wake-up was lost"

@@ -82,7 +82,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             size=settings.MAILBOX_CHARACTERS,
             lasts=lasts,
         )
-        events.hub.open(self._mailbox)
+        await events.hub.open(self._mailbox)
         await events.pulse.ensure()
         if await self._person() is None:
             await self.hang_up(4401)
@@ -150,7 +150,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             await self.hang_up(4403)
             return
         self._conversation = public_id
-        events.hub.join(events.conversation_topic(public_id), self._mailbox)
+        await events.hub.join(events.conversation_topic(public_id), self._mailbox)
         revision = await self._revision(public_id)
         if revision is None:
             await self.hang_up(4403)

@@ -6,7 +6,14 @@ from pathlib import Path
 
 TEST_DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}"
 os.environ["DATA_DIR"] = str(TEST_DATA)
-for name in ("UPSTREAM_BASE_URL", "UPSTREAM_API_KEY", "DATABASE_URL", "SECURE", "DEBUG"):
+for name in (
+    "UPSTREAM_BASE_URL",
+    "UPSTREAM_API_KEY",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECURE",
+    "DEBUG",
+):
     os.environ.pop(name, None)
 os.environ["UPSTREAM_BASE_URL"] = "http://127.0.0.1:9/v1"  # nobody answers on this port
 

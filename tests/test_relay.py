@@ -142,7 +142,7 @@ async def test_two_relays_claim_an_answer_once(
 async def test_a_lost_wake_up_delays_an_answer_only(
     relay: Relay, upstream: ScriptedUpstream, conversation: Conversation, alice: User
 ) -> None:
-    events.hub.listen_as_relay(None)
+    await events.hub.listen_as_relay(None)
     row = await settled(await ask(conversation, alice))
     assert row.state == State.DONE
 
@@ -281,7 +281,7 @@ async def test_a_failed_publish_fails_no_answer(
         Broken(), user=alice.public_id, session_hash="", frames=64, size=100_000
     )
     topic = events.conversation_topic(conversation.public_id)
-    events.hub.join(topic, mailbox)
+    await events.hub.join(topic, mailbox)
     try:
         generation = await ask(conversation, alice)
         dictation.say("One", " two")

@@ -286,14 +286,29 @@ async def test_a_silent_relays_answers_are_given_up_after_its_lease(
 ) -> None:
     settings.RELAY_LEASE_SECONDS = 1
     generation = await ask(conversation, alice)
+    await db(actions.workers.beat, name="elsewhere:1:abc", running=1)
     [claimed] = await db(actions.generations.claim, worker="elsewhere:1:abc", most=1)
     assert claimed.pk == generation.pk
+    began = timezone.now()
     async with running(Relay()):
         row = await settled(generation)
     assert (row.state, row.error_code) == (State.INTERRUPTED, "relay_gone")
-    assert row.lease_until is not None
     assert row.settled_at is not None
-    assert row.lease_until <= row.settled_at < row.lease_until + timedelta(seconds=5)
+    assert timedelta(seconds=1) <= row.settled_at - began < timedelta(seconds=5)
+    assert "elsewhere:1:abc" not in await db(actions.workers.census)
+
+
+async def test_a_relay_that_beats_is_left_alone(
+    upstream: ScriptedUpstream, conversation: Conversation, alice: User, settings: Settings
+) -> None:
+    settings.RELAY_LEASE_SECONDS = 1
+    generation = await ask(conversation, alice)
+    await db(actions.generations.claim, worker="elsewhere:1:abc", most=1)
+    async with running(Relay()):
+        for _beat in range(10):
+            await db(actions.workers.beat, name="elsewhere:1:abc", running=1)
+            await asyncio.sleep(0.25)
+        assert (await db(load, generation)).state == State.RUNNING
 
 
 async def test_a_stop_that_nobody_put_away_is_settled_as_stopped(

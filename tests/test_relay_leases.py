@@ -1,16 +1,14 @@
 """Leases and moments: what happens between two steps of an answer's life."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 from pytest_django import Settings
 
 from conversations.models import Conversation, Generation, State, User
 from conversations.relay import Relay
 from tests.dictation import Dictation
-from tests.relays import ask, db, kept, running, settled, text_of
+from tests.relays import ask, db, running, settled
 from tests.upstream import ScriptedUpstream
 from tests.upstream.scenarios import scenario
 from tests.upstream.wire import Request, Wire
@@ -36,29 +34,6 @@ async def later_when_told(
     await wire.error(429, "Rate limit exceeded.", "rate_limit_exceeded", retry_after="5")
 
 
-async def test_a_relay_does_not_give_up_what_it_writes_itself(
-    upstream: ScriptedUpstream,
-    dictation: Dictation,
-    conversation: Conversation,
-    alice: User,
-    settings: Settings,
-) -> None:
-    """As when the machine has slept: every lease is long over before the next one is written."""
-    settings.RELAY_LEASE_SECONDS = 0.4
-    async with running(Relay()):
-        generation = await ask(conversation, alice)
-        dictation.say("One")
-        await kept(generation, "One")
-        settings.RELAY_KEEP_SECONDS = 60  # the keeping that is on its way is the last one
-        await asyncio.sleep(0.3)
-        await db(Generation.objects.update, lease_until=timezone.now() - timedelta(hours=8))
-        await asyncio.sleep(0.5)
-        dictation.say(" two")
-        dictation.finish()
-        row = await settled(generation)
-    assert (row.state, await text_of(generation)) == (State.DONE, "One two")
-
-
 async def test_what_is_stopped_as_the_upstream_says_later_is_settled_at_once(
     upstream: ScriptedUpstream, conversation: Conversation, alice: User, settings: Settings
 ) -> None:
@@ -82,7 +57,6 @@ async def test_what_was_claimed_and_never_begun_is_explained_when_the_portal_end
         generation = await ask(conversation, alice)
         await settled(generation)
         await db(Generation.objects.update, state=State.RUNNING, settled_at=None)
-        await db(Generation.objects.update, lease_until=timezone.now() + timedelta(hours=1))
     row = await settled(generation, seconds=1)
     assert (row.state, row.error_code) == (State.INTERRUPTED, "relay_gone")
 

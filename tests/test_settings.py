@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from chatweb import env
+from chatweb.databases import POSTGRESQL
 from conversations import catalogue
 from tests.processes import ROOT
 
@@ -117,9 +118,38 @@ def test_a_star_for_a_host_is_refused_without_debug(read: Read) -> None:
     assert read(ALLOWED_HOSTS="*", DEBUG="on")["ALLOWED_HOSTS"] == ["*"]
 
 
-def test_another_database_is_refused_in_this_version(read: Read) -> None:
+def test_postgresql_comes_with_a_bounded_pool_that_waits_for_a_while(read: Read) -> None:
+    values = read(
+        DATABASE_URL="postgres://chat:secret@db/chat", DATABASE_POOL="7", DATABASE_PATIENCE="9"
+    )
+    database = values["DATABASES"]["default"]
+    assert (database["ENGINE"], database["HOST"], database["NAME"]) == (POSTGRESQL, "db", "chat")
+    pool = database["OPTIONS"]["pool"]
+    assert (pool["max_size"], pool["timeout"]) == (7, 9)
+    assert "lock_timeout=9000" in database["OPTIONS"]["options"]
+    assert values["CONN_MAX_AGE"] == 0
+
+
+@pytest.mark.parametrize("url", ["mysql://chat@db/chat", "oracle://chat@db/chat"])
+def test_another_database_is_refused_by_name(read: Read, url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
-        read(DATABASE_URL="postgres://chat@db/chat")
+        read(DATABASE_URL=url)
+
+
+def test_without_redis_a_process_is_alone(read: Read) -> None:
+    assert read()["CHANNEL_LAYERS"] == {}
+
+
+def test_several_redis_share_the_load(read: Read) -> None:
+    values = read(REDIS_URL="redis://one:6379/0,rediss://two:6380/0", REDIS_TIMEOUT="3")
+    hosts = values["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"]
+    assert [host["address"] for host in hosts] == ["redis://one:6379/0", "rediss://two:6380/0"]
+    assert [host["socket_timeout"] for host in hosts] == [3, 3]
+
+
+def test_an_address_that_is_no_redis_is_refused_by_name(read: Read) -> None:
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL"):
+        read(REDIS_URL="localhost:6379")
 
 
 def test_tls_makes_cookies_strict(read: Read) -> None:

@@ -225,7 +225,7 @@ async def test_a_closed_socket_leaves_nothing_in_the_hub(
 ) -> None:
     async with Viewer(await db(session_of, alice)) as viewer:
         await viewer.watch(conversation)
-        assert events.hub.topics("conversation:")
+        assert events.hub.topics("conversation.")
     assert not events.hub.sockets
     assert not events.hub.topics("")
 

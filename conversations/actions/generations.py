@@ -6,7 +6,7 @@ that a relay that was thought dead cannot write over what came after it.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from conversations import audit, catalogue, events, fragments, markdown
-from conversations.actions import conversations
+from conversations.actions import conversations, workers
 from conversations.actions.refusals import (
     NoModel,
     NothingToAnswer,
@@ -46,6 +46,11 @@ KEEP = """
             AND generation.state IN ('running', 'stopped')
     )
 """
+
+
+# Why an answer lost its relay: it died, or it ended and could not wait for the answer.
+RELAY_GONE, RESTARTING = "relay_gone", "restarting"
+LOST = (RELAY_GONE, RESTARTING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +158,7 @@ def claim(*, worker: str, most: int) -> list[Generation]:
     claimed = []
     for generation in Generation.objects.claimable(now)[:most]:
         won = Generation.objects.filter(pk=generation.pk, state=State.QUEUED).update(
-            state=State.RUNNING,
-            worker=worker,
-            started_at=now,
-            not_before=None,
-            lease_until=now + timedelta(seconds=settings.RELAY_LEASE_SECONDS),
+            state=State.RUNNING, worker=worker, started_at=now, not_before=None
         )
         if won:
             claimed.append(generation)
@@ -165,11 +166,10 @@ def claim(*, worker: str, most: int) -> list[Generation]:
 
 
 def keep(*, worker: str, kept: Collection[Kept], running: Collection[int]) -> set[int]:
-    """Brings the table up to date for all that is new in a worker's answers, in one transaction,
-    and renews its lease. Returns those of `running` that are not running for it any more."""
+    """Brings the table up to date for all that is new in a worker's answers, in one transaction
+    with its sign of life. Returns those of `running` that are not running for it any more."""
     with transaction.atomic():
-        until = timezone.now() + timedelta(seconds=settings.RELAY_LEASE_SECONDS)
-        Generation.objects.held_by(worker).filter(pk__in=running).update(lease_until=until)
+        workers.beat(name=worker, running=len(running))
         with connection.cursor() as cursor:
             cursor.executemany(
                 KEEP,
@@ -189,7 +189,6 @@ def postpone(*, generation: Generation, worker: str, until: datetime, reason: st
     ).update(
         state=State.QUEUED,
         worker="",
-        lease_until=None,
         not_before=until,
         attempts=generation.attempts + 1,
         error_message=reason[:500],
@@ -235,32 +234,71 @@ KNOWN_WHEN_STOPPED = (
 )
 
 
-def give_up_abandoned(*, dead_workers: Collection[str] = (), besides: Collection[int] = ()) -> int:
-    """Settles what relays that are gone left behind; how many. `dead_workers` are known to be gone,
-    so their leases are not waited for; `besides` are in good hands whatever their lease says."""
+def give_up(*, lost: Collection[str]) -> int:
+    """Settles what these workers left behind, now that they are gone; how many answers."""
     now = timezone.now()
-    abandoned = Generation.objects.abandoned(now, dead_workers).exclude(pk__in=besides)
     settled = 0
-    for generation in abandoned.select_related("conversation"):
+    for generation in Generation.objects.left_by(lost).select_related("conversation"):
         with transaction.atomic():
-            # The same worker and lease as when we looked: it may have come back meanwhile.
-            still = Generation.objects.filter(
-                pk=generation.pk,
-                worker=generation.worker,
-                lease_until=generation.lease_until,
-                settled_at=None,
-            )
+            still = Generation.objects.left_by(lost).filter(pk=generation.pk)
             won = still.filter(state=State.RUNNING).update(
                 state=State.INTERRUPTED,
                 settled_at=now,
-                error_code="relay_gone",
+                error_code=RELAY_GONE,
                 error_message=_("The portal was restarted while the answer was being written."),
             ) or still.filter(state=State.STOPPED).update(settled_at=now)
             if won:
                 settled += 1
                 audit.record(None, "answer.interrupted", generation.conversation)
                 _tell_settled(generation)
+        if won:
+            hand_on(generation=generation)
+    workers.strike(names=lost)
     return settled
+
+
+def hand_on(*, generation: Generation) -> bool:
+    """Queues the rest of an answer that lost its relay: the same request, the same message, from
+    the text so far. Only where the operator allows it, nothing was said since, and the upstream
+    can go on from a beginning; and not for ever, should the answer itself be what ends relays."""
+    if not settings.RELAY_CONTINUES:
+        return False
+    try:
+        with transaction.atomic():
+            return _queue_rest(generation)
+    except IntegrityError:  # somebody's turn began at this moment
+        return False
+
+
+def _queue_rest(generation: Generation) -> bool:
+    conversation = Conversation.objects.select_for_update().get(pk=generation.conversation_id)
+    message = generation.choices.select_related("message").get(index=0).message
+    lost = Generation.objects.filter(
+        choices__message=message, state=State.INTERRUPTED, error_code__in=LOST
+    )
+    server = catalogue.upstream()
+    if (
+        conversation.deleted_at is not None
+        or conversation.head_id != message.pk
+        or server is None
+        or (message.text and not server.can_continue)
+        or not lost.filter(pk=generation.pk).exists()
+        or lost.count() > settings.RELAY_CONTINUES
+        or Generation.objects.open().filter(conversation=conversation).exists()
+    ):
+        return False
+    rest = Generation.objects.create(
+        conversation=conversation,
+        question_id=generation.question_id,
+        requested_by_id=generation.requested_by_id,
+        model=generation.model,
+        upstream=generation.upstream,
+        request=generation.request | {"prefill": message.text},
+    )
+    Choice.objects.create(generation=rest, message=message, starts_at=len(message.text))
+    audit.record(None, "answer.handed_on", conversation, generation=rest.public_id)
+    _tell_queued(conversation)
+    return True
 
 
 def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
@@ -281,11 +319,6 @@ def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
         else:
             places.append((choice, 0))
     return places
-
-
-def unsettled_workers() -> set[str]:
-    """The workers that hold something."""
-    return set(Generation.objects.claimed().values_list("worker", flat=True))
 
 
 class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …

@@ -1,28 +1,33 @@
 """What happened, and who hears of it.
 
 Events are closed, frozen dataclasses; each knows its topic and how it looks on a socket. Listeners
-of a topic are the mailboxes of the sockets of this process, and its relay. An event travels to
-them directly: no queue in between, no thread hop, and each is encoded once for all its viewers.
+of a topic are mailboxes of sockets, and relays. To those of its own process an event travels
+directly: no queue in between, no thread hop, and each is encoded once for all its viewers. Where
+there are several processes, the exchange carries it once to each that has listeners.
 
     tell(event)       from any thread, at once; never fails and never waits
     on_commit(event)  the same, when the surrounding transaction commits
     hub.deliver(…)    from the event loop; returns when every local socket has been handed it
 """
 
-from conversations.events.hub import Connection, Hub, Mailbox, hub, on_commit, tell
+from conversations.events.hub import Hub, hub, on_commit, tell
+from conversations.events.mailbox import Connection, Mailbox
 from conversations.events.pulse import Pulse
 from conversations.events.types import (
     RELAY,
     AnswerProgress,
     ConversationGone,
+    Envelope,
     Event,
     Frame,
     Keyframe,
     KeyframesWanted,
     MessageAdded,
     MessageSettled,
+    Missed,
     RelayEvent,
     RowChanged,
+    Silent,
     StopRequested,
     ThreadChanged,
     Tick,
@@ -38,6 +43,7 @@ __all__ = [
     "AnswerProgress",
     "Connection",
     "ConversationGone",
+    "Envelope",
     "Event",
     "Frame",
     "Hub",
@@ -46,8 +52,10 @@ __all__ = [
     "Mailbox",
     "MessageAdded",
     "MessageSettled",
+    "Missed",
     "RelayEvent",
     "RowChanged",
+    "Silent",
     "StopRequested",
     "ThreadChanged",
     "Tick",

@@ -1,140 +1,103 @@
-"""Who listens to what in this process, and the bounded mailbox in front of each socket."""
+"""Who listens to what in this process."""
 
 import asyncio
 import logging
-import math
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING
 
+from channels.layers import get_channel_layer
 from django.db import transaction
 
-from conversations.events.types import RELAY, Event, RelayEvent, SocketEvent, user_topic
+from conversations.events.mailbox import Mailbox
+from conversations.events.types import (
+    PROCESS,
+    RELAY,
+    Envelope,
+    Event,
+    Missed,
+    RelayEvent,
+    process_of,
+    user_topic,
+)
+
+if TYPE_CHECKING:
+    from conversations.events.exchange import Exchange
 
 log = logging.getLogger(__name__)
-_serial = count(1)
-
-
-class Connection(Protocol):
-    """The socket behind a mailbox."""
-
-    async def write(self, wire: str) -> None: ...
-    async def hang_up(self, code: int) -> None: ...
-    async def catch_up(self) -> None: ...
-    async def reauthorise(self) -> None: ...
-
-
-class Mailbox:
-    """Stands between events and one socket.
-
-    A page acknowledges how many messages it has received. While more than `frames` messages or
-    `size` characters are on their way, it is behind: whatever may be skipped is, and when it has
-    caught up the connection asks for keyframes. What may not be skipped is still sent, up to twice
-    the limit; after that the mailbox counts as overflowing and its socket is to be closed.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        *,
-        user: str,
-        session_hash: str,
-        frames: int,
-        size: int,
-        lasts: float = math.inf,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.topic = f"mailbox:{next(_serial)}"
-        self.connection = connection
-        self.user = user
-        self.session_hash = session_hash
-        self.overflowing = False
-        self.behind_since: float | None = None
-        self._frames = frames
-        self._size = size
-        self._clock = clock
-        self._until = clock() + lasts
-        self._on_their_way: deque[int] = deque()
-        self._unacknowledged = 0
-        self._acknowledged = 0
-
-    async def put(self, wire: str, *, skippable: bool) -> None:
-        if self._is_full(1):
-            if self.behind_since is None:
-                self.behind_since = self._clock()
-            if skippable:
-                return
-            if self._is_full(2):
-                self.overflowing = True
-                return
-        self._on_their_way.append(len(wire))
-        self._unacknowledged += len(wire)
-        await self.connection.write(wire)
-
-    async def acknowledge(self, received: int) -> None:
-        """`received` counts all messages of this socket. One that was never sent is ignored."""
-        while self._acknowledged < received and self._on_their_way:
-            self._unacknowledged -= self._on_their_way.popleft()
-            self._acknowledged += 1
-        if self.behind_since is not None and not self._is_full(0.5):
-            self.behind_since = None
-            await self.connection.catch_up()
-
-    @property
-    def is_over(self) -> bool:
-        """The session, which was to last for `lasts` seconds more, has ended by itself."""
-        return self._clock() >= self._until
-
-    def behind_for(self) -> float:
-        """Seconds, 0 when it keeps up."""
-        return 0.0 if self.behind_since is None else self._clock() - self.behind_since
-
-    def _is_full(self, times: float) -> bool:
-        return (
-            len(self._on_their_way) >= self._frames * times
-            or self._unacknowledged >= self._size * times
-        )
-
 
 RelayListener = Callable[[RelayEvent], Awaitable[None]]
 
 
 class Hub:
-    """The listeners of one process. All methods but `tell` belong to its event loop."""
+    """The listeners of one process. All methods but `tell` belong to its event loop.
+
+    With an exchange, other processes have listeners too: an event is handed to those here and then
+    travels once to each process that has joined its topic.
+    """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._mailboxes: dict[str, set[Mailbox]] = {}
         self.sockets: set[Mailbox] = set()
+        self.exchange: Exchange | None = None
         self._relay: RelayListener | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        # When something was last told of a topic that is listened to, by time.monotonic().
+        self._heard: dict[str, float] = {}
 
-    def open(self, mailbox: Mailbox) -> None:
+    async def run(self) -> None:
+        """Joins the other processes, if the settings say that there are any. Until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        layer = get_channel_layer()
+        if layer is None:
+            await asyncio.Event().wait()
+        from conversations.events.exchange import Exchange  # with redis: only where it is used
+
+        self.exchange = Exchange(layer)
+        for topic in self._mailboxes:
+            if not process_of(topic):
+                await self.exchange.subscribe(topic)
+        if self._relay is not None:
+            await self.exchange.subscribe(RELAY)
+        try:
+            await self.exchange.run(self._hear, self._returned)
+        finally:
+            self.exchange = None
+
+    async def open(self, mailbox: Mailbox) -> None:
         """A socket opened: it hears what concerns its person, and what is for it alone."""
         self.sockets.add(mailbox)
-        self.join(mailbox.topic, mailbox)
-        self.join(user_topic(mailbox.user), mailbox)
+        await self.join(mailbox.topic, mailbox)
+        await self.join(user_topic(mailbox.user), mailbox)
 
     def shut(self, mailbox: Mailbox) -> None:
         self.sockets.discard(mailbox)
         for topic in [topic for topic, all_ in self._mailboxes.items() if mailbox in all_]:
             self.leave(topic, mailbox)
 
-    def join(self, topic: str, mailbox: Mailbox) -> None:
+    async def join(self, topic: str, mailbox: Mailbox) -> None:
+        """Returns when the mailbox hears of the topic whichever process tells, or when the
+        channel layer has been silent for so long that it will have to catch up later."""
         self._loop = asyncio.get_running_loop()
         self._mailboxes.setdefault(topic, set()).add(mailbox)
+        self._heard.setdefault(topic, time.monotonic())
+        if self.exchange is not None and not process_of(topic):
+            await self.exchange.subscribe(topic)
 
     def leave(self, topic: str, mailbox: Mailbox) -> None:
         listeners = self._mailboxes.get(topic, set())
         listeners.discard(mailbox)
-        if not listeners:
-            self._mailboxes.pop(topic, None)
+        if not listeners and self._mailboxes.pop(topic, None) is not None:
+            self._heard.pop(topic, None)
+            if self.exchange is not None and not process_of(topic):
+                self.exchange.unsubscribe(topic)
 
-    def listen_as_relay(self, listener: RelayListener | None) -> None:
+    async def listen_as_relay(self, listener: RelayListener | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._relay = listener
+        if self.exchange is not None and listener is not None:
+            await self.exchange.subscribe(RELAY)
 
     def mailboxes(self, topic: str) -> set[Mailbox]:
         return self._mailboxes.get(topic, set())
@@ -142,28 +105,59 @@ class Hub:
     def topics(self, prefix: str) -> list[str]:
         return [topic for topic in self._mailboxes if topic.startswith(prefix)]
 
-    async def deliver(self, event: Event) -> None:
-        if event.topic == RELAY:
-            if self._relay is not None:
-                await self._relay(event)  # type: ignore[arg-type]  # the topic says which kind
-            return
-        await self._deliver_to_sockets(event)  # type: ignore[arg-type]
+    def heard(self, topic: str) -> float:
+        """Seconds since a relay, or whoever else, told something of this topic."""
+        return time.monotonic() - self._heard[topic]
 
-    async def _deliver_to_sockets(self, event: SocketEvent) -> None:
-        listeners = self._mailboxes.get(event.topic)
-        if not listeners:
+    async def deliver(self, event: Event) -> None:
+        """To all who listen, wherever. Returns when those here have been handed it; those in other
+        processes never keep it waiting."""
+        process = process_of(event.topic)
+        here = process in {"", PROCESS}
+        away = self.exchange if process != PROCESS else None
+        if isinstance(event, RelayEvent):
+            if away is not None:
+                away.publish(Envelope.around(event))
+            if self._relay is not None:
+                await self._relay(event)
             return
-        wire = event.wire()
+        if away is None and event.topic not in self._mailboxes:
+            return
+        envelope = Envelope.around(event)  # encoded once for all
+        if away is not None:
+            away.publish(envelope)
+        if here:
+            await self._arrived(envelope)
+
+    async def _arrived(self, envelope: Envelope) -> None:
+        if envelope.topic in self._mailboxes:
+            self._heard[envelope.topic] = time.monotonic()
+            await self.deliver_here(envelope)
+
+    async def deliver_here(self, envelope: Envelope) -> None:
         # A copy: a socket may close while another is being written to.
-        for mailbox in tuple(listeners):
+        for mailbox in tuple(self._mailboxes.get(envelope.topic, ())):
             try:
-                await mailbox.put(wire, skippable=event.skippable)
+                await mailbox.put(envelope.wire, skippable=envelope.skippable)
             except Exception:
                 # One broken socket is no other viewer's concern, nor the answer's.
                 log.warning("a socket could not be written to", exc_info=True)
 
+    async def _hear(self, envelope: Envelope) -> None:
+        """What another process told."""
+        if envelope.event is None:
+            await self._arrived(envelope)
+        elif self._relay is not None:
+            await self._relay(envelope.event)
+
+    async def _returned(self) -> None:
+        """The channel layer was away: whatever was told meanwhile is not known here."""
+        missed = Missed().wire()
+        for mailbox in tuple(self.sockets):
+            await mailbox.put(missed, skippable=False)
+
     def tell(self, event: Event) -> None:
-        """From any thread. An event that nobody here listens to costs nothing."""
+        """From any thread. An event that nobody listens to costs nothing."""
         loop = self._loop
         if loop is None or loop.is_closed():
             return

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import Error as AnyDatabaseError
 
 from conversations.events.hub import Hub
-from conversations.events.types import Tick, conversation_topic
-from conversations.models import Conversation, RightsChange
+from conversations.events.types import Envelope, Silent, Tick, conversation_topic
+from conversations.models import Conversation, Generation, RightsChange, State
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -99,7 +99,16 @@ class Pulse:
         if not ids:
             return
         for public_id, revision in await _read(_revisions, ids):
-            await self._hub.deliver(Tick(public_id, revision=revision))
+            await self._hub.deliver_here(Envelope.around(Tick(public_id, revision=revision)))
+        if self._hub.exchange is not None:
+            await self._notice_silence(ids)
+
+    async def _notice_silence(self, ids: list[str]) -> None:
+        """An answer that another process writes ticks all the time. Whoever hears nothing of it
+        reads on in the table, which is the truth and at most a second behind."""
+        for public_id in await _read(_written, ids):
+            if self._hub.heard(conversation_topic(public_id)) > 2 * settings.TICK_SECONDS:
+                await self._hub.deliver_here(Envelope.around(Silent(public_id)))
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -130,6 +139,12 @@ def _changes(applied: set[int]) -> list[tuple[int, str, str | None, str]]:
     return list(
         rows.values_list("pk", "user__public_id", "conversation__public_id", "session_hash")
     )
+
+
+def _written(ids: list[str]) -> list[str]:
+    """Those with a running answer."""
+    running = Generation.objects.filter(conversation__public_id__in=ids, state=State.RUNNING)
+    return list(running.values_list("conversation__public_id", flat=True))
 
 
 def _revisions(ids: list[str]) -> list[tuple[str, int]]:

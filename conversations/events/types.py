@@ -1,20 +1,38 @@
 """The events. Ids are public ids; `html` is rendered once and the same for every viewer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass
+from secrets import token_hex
+from typing import Any, ClassVar, Self
 
 import orjson
 
+# Topics are also names of Channels' groups: letters, digits, and - _ . alone.
 RELAY = "relay"
+# This process, among all that share the channel layer.
+PROCESS = token_hex(8)
 
 
 def conversation_topic(public_id: str) -> str:
-    return f"conversation:{public_id}"
+    return f"conversation.{public_id}"
 
 
 def user_topic(public_id: str) -> str:
-    return f"user:{public_id}"
+    return f"user.{public_id}"
+
+
+def process_topic(process: str) -> str:
+    return f"process.{process}"
+
+
+def mailbox_topic(process: str, number: int) -> str:
+    return f"mailbox.{process}.{number}"
+
+
+def process_of(topic: str) -> str:
+    """The process of a mailbox's topic; empty for every other topic."""
+    kind, _dot, rest = topic.partition(".")
+    return rest.partition(".")[0] if kind == "mailbox" else ""
 
 
 def _wire(kind: str, **fields: Any) -> str:
@@ -198,6 +216,30 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """An answer is being written somewhere and nothing is heard of it: the page looks it up in the
+    table until frames come again."""
+
+    skippable: ClassVar[bool] = True
+    conversation: str
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        return _wire("silent", c=self.conversation)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Told to every socket of a process that was cut off from the others: all may have changed."""
+
+    def wire(self) -> str:
+        return _wire("missed")
+
+
+@dataclass(frozen=True, slots=True)
 class WorkQueued:
     """A generation waits to be claimed."""
 
@@ -232,5 +274,39 @@ SocketEvent = (
     | RowChanged
     | ConversationGone
     | Tick
+    | Silent
 )
 Event = RelayEvent | SocketEvent
+
+_FOR_RELAYS = {kind.__name__: kind for kind in (WorkQueued, StopRequested, KeyframesWanted)}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event on its way: what sockets are sent, or for relays the event itself."""
+
+    topic: str
+    wire: str = ""
+    skippable: bool = True
+    event: RelayEvent | None = None
+
+    @classmethod
+    def around(cls, event: Event) -> Self:
+        if isinstance(event, RelayEvent):
+            return cls(event.topic, skippable=False, event=event)
+        return cls(event.topic, event.wire(), event.skippable)
+
+    def packed(self) -> dict[str, Any]:
+        """For the channel layer: {"topic", "wire", "skip"}, or {"topic", "kind", "fields"}."""
+        if self.event is not None:
+            kind = type(self.event).__name__
+            return {"topic": self.topic, "kind": kind, "fields": asdict(self.event)}
+        return {"topic": self.topic, "wire": self.wire, "skip": self.skippable}
+
+    @classmethod
+    def unpacked(cls, message: Mapping[str, Any]) -> Self:
+        """Raises KeyError or TypeError for what no process of ours packs."""
+        if "kind" in message:
+            event = _FOR_RELAYS[message["kind"]](**message["fields"])
+            return cls(message["topic"], skippable=False, event=event)
+        return cls(message["topic"], message["wire"], message["skip"])

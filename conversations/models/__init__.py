@@ -13,6 +13,7 @@ from conversations.models.people import (
     TeamMember,
     User,
 )
+from conversations.models.workers import Worker
 
 __all__ = [
     "OPEN",
@@ -36,4 +37,5 @@ __all__ = [
     "TeamMember",
     "UsageSource",
     "User",
+    "Worker",
 ]

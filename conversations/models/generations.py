@@ -70,10 +70,9 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def held_by(self, worker: str) -> Self:
         return self.claimed().filter(worker=worker)
 
-    def abandoned(self, now: "datetime", dead_workers: Collection[str] = ()) -> Self:
-        """Claimed by a worker that has not renewed its lease, or is known to be gone."""
-        gone = models.Q(lease_until__lt=now) | models.Q(worker__in=dead_workers)
-        return self.claimed().filter(gone)
+    def left_by(self, workers: Collection[str]) -> Self:
+        """Claimed by workers that are gone."""
+        return self.claimed().filter(worker__in=workers)
 
 
 class Generation(models.Model):
@@ -90,9 +89,8 @@ class Generation(models.Model):
     # Exactly what is sent: {"system": text, "messages": [public ids], "parameters": {…}};
     # "prefill" with the text that a continued answer begins with.
     request = models.JSONField(default=dict)
-    # The relay that writes it, and until when it has promised to be alive.
+    # The relay that writes it: a Worker's name.
     worker = models.CharField(max_length=120, blank=True)
-    lease_until = models.DateTimeField(null=True)
     # Waiting for an upstream that said "later": until when, how often so far, and why.
     not_before = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)

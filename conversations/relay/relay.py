@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-import os
 import secrets
-import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,6 +16,7 @@ from django.utils import timezone
 
 from conversations import actions, catalogue, events, fragments
 from conversations.models import Choice, Generation
+from conversations.relay import watch
 from conversations.relay.prompt import compose
 from conversations.relay.run import Postponed, Run, internal, invalid
 from conversations.upstream import ChatRequest, Client, InvalidRequest, Upstream, UpstreamError
@@ -26,9 +26,6 @@ T = TypeVar("T")
 
 # How often an answer is tried to be put away while the database is not there, and how far apart.
 PATIENCE, PAUSE_SECONDS = 60, 0.5
-# The relays of this process, so that a number that came round again is told from one of ours.
-_living: set[str] = set()
-
 LEARN_SECONDS = 30.0  # between two tries to ask an upstream for its models
 
 
@@ -40,13 +37,14 @@ class Relay:
     """
 
     def __init__(self) -> None:
-        self.worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.worker = watch.own_name(secrets.token_hex(4))
         self._database = ThreadPoolExecutor(1, thread_name_prefix="relay-database")
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients: dict[Upstream, Client] = {}
         self._wake = asyncio.Event()
         self._ending = False
+        self._draining = False
         # What was told of those that wait: conversation, place in line, until when.
         self._told_places: dict[str, tuple[str, int, object]] = {}
 
@@ -55,11 +53,11 @@ class Relay:
         return len(self._runs)
 
     async def run(self) -> None:
-        _living.add(self.worker)
-        events.hub.listen_as_relay(self._heed)
+        watch.living.add(self.worker)
+        await events.hub.listen_as_relay(self._heed)
         loops: list[asyncio.Task[None]] = []
         try:
-            await self._do(self._give_up_the_dead)
+            await self._do(self._beat)
             loops = [
                 asyncio.ensure_future(loop())
                 for loop in (self._claim_loop, self._keep_loop, self._sweep_loop, self._tick_loop)
@@ -72,10 +70,16 @@ class Relay:
             for loop in done:
                 loop.result()  # loops have no end of their own: raises what broke it
         finally:
-            events.hub.listen_as_relay(None)
+            await events.hub.listen_as_relay(None)
             for loop in loops:
                 loop.cancel()
             await self._end()
+
+    async def drain(self, seconds: float) -> None:
+        """Claims nothing more, and waits until what it writes has ended, or for so long."""
+        self._draining = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
 
     async def _end(self) -> None:
         self._ending = True
@@ -85,14 +89,20 @@ class Relay:
             await asyncio.wait(set(self._tasks))
         for client in self._clients.values():
             await client.aclose()
-        _living.discard(self.worker)
+        watch.living.discard(self.worker)
         try:
             # Claimed at the very end and never begun.
-            await self._do(self._give_up_own)
+            await self._do(self._leave)
         except AnyDatabaseError:
             log.exception("what was just claimed is settled at the next start")
         await self._do(connections.close_all)
         self._database.shutdown(wait=False)
+
+    def _beat(self) -> None:
+        actions.workers.beat(name=self.worker, running=0)
+
+    def _leave(self) -> None:
+        actions.generations.give_up(lost={self.worker})
 
     # --- What it is told ---
 
@@ -127,7 +137,7 @@ class Relay:
     async def _claim(self) -> None:
         # By tasks: one that was claimed a moment ago has no run yet.
         free = settings.GENERATIONS_PER_PROCESS - len(self._tasks)
-        if free > 0:
+        if free > 0 and not self._draining:
             for choice in await self._do(self._claimed, free):
                 self._start(choice)
         await self._tell_places()
@@ -163,10 +173,12 @@ class Relay:
             self._wake.set()
 
     async def _keep_loop(self) -> None:
+        beat = 0.0
         while True:
             await asyncio.sleep(settings.RELAY_KEEP_SECONDS)
-            if not self._runs:
+            if not self._runs and time.monotonic() - beat < settings.RELAY_LEASE_SECONDS / 4:
                 continue
+            beat = time.monotonic()
             dirty = [run for run in self._runs.values() if run.is_dirty]
             for run in dirty:
                 run.is_dirty = False
@@ -189,27 +201,20 @@ class Relay:
         return actions.generations.keep(worker=self.worker, kept=kept, running=running)
 
     async def _sweep_loop(self) -> None:
+        others = watch.Watch(settings.RELAY_LEASE_SECONDS)
         while True:
-            await asyncio.sleep(settings.RELAY_LEASE_SECONDS / 4)
             try:
-                # Our own leases may have run out too, while the machine slept: what we still write
-                # is not abandoned.
-                writing = [run.generation.pk for run in self._runs.values()]
-                await self._do(self._give_up_others, writing)
+                await self._do(self._sweep, others)
             except AnyDatabaseError:
                 log.exception("sweeping failed; trying again")
+            await asyncio.sleep(settings.RELAY_LEASE_SECONDS / 4)
 
-    def _give_up_own(self) -> None:
-        actions.generations.give_up_abandoned(dead_workers={self.worker})
-
-    def _give_up_others(self, ours: list[int]) -> None:
-        actions.generations.give_up_abandoned(besides=ours)
-
-    def _give_up_the_dead(self) -> None:
-        dead = {worker for worker in actions.generations.unsettled_workers() if _is_dead(worker)}
-        settled = actions.generations.give_up_abandoned(dead_workers=dead)
-        if settled:
-            log.warning("%d answers were interrupted when the portal ended last time", settled)
+    def _sweep(self, others: watch.Watch) -> None:
+        census = actions.workers.census()
+        census.pop(self.worker, None)
+        gone = others.gone(census) | {name for name in census if watch.is_dead(name)}
+        if gone and (settled := actions.generations.give_up(lost=gone)):
+            log.warning("%d answers of relays that are gone were interrupted", settled)
 
     async def _tick_loop(self) -> None:
         while True:
@@ -294,9 +299,12 @@ class Relay:
         outcome: actions.generations.Settlement,
     ) -> None:
         def settle() -> bool:
-            return actions.generations.settle(
+            settled = actions.generations.settle(
                 generation=generation, worker=self.worker, kept=kept, outcome=outcome
             )
+            if settled and outcome.error_code == actions.generations.RESTARTING:
+                actions.generations.hand_on(generation=generation)
+            return settled
 
         await self._patiently(generation, settle)
 
@@ -344,19 +352,3 @@ def _progress(choice: Choice, place: int = 0) -> events.AnswerProgress:
         message=choice.message.public_id,
         html=fragments.progress(generation, place=place),
     )
-
-
-def _is_dead(worker: str) -> bool:
-    """A relay of this machine whose process is gone. Of another machine's nothing is known."""
-    host, pid, _nonce = worker.rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    if int(pid) == os.getpid():
-        return worker not in _living
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

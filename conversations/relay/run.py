@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from conversations import events, fragments
-from conversations.actions.generations import Kept, Settlement
+from conversations.actions.generations import RESTARTING, Kept, Settlement
 from conversations.markdown import LiveMarkdown
 from conversations.models import Choice, Generation, State
 from conversations.relay.pace import Pace
@@ -192,7 +192,7 @@ class Run:
     def interrupted(self) -> Settlement:
         """Only heeded when nobody stopped it: a stop that is in the table wins over this."""
         why = _("The portal was restarted while the answer was being written.")
-        return self._ended(State.INTERRUPTED, "restarting", why)
+        return self._ended(State.INTERRUPTED, RESTARTING, why)
 
     def _done(self) -> Settlement:
         end = self._finished

@@ -1,0 +1,43 @@
+"""What DATABASE_URL means."""
+
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+SQLITE, POSTGRESQL = "django.db.backends.sqlite3", "django.db.backends.postgresql"
+
+
+def configured(url: str, *, pool: int, patience: float) -> dict[str, Any]:
+    """Django's settings for one database. `patience`, in seconds, is how long a request waits for a
+    lock or for one of the `pool` connections of its process. Raises ImproperlyConfigured."""
+    database: dict[str, Any] = environ.Env.db_url_config(url)
+    if database["ENGINE"] == SQLITE:
+        database["OPTIONS"] = {
+            # Writers take the lock when they begin; upgrading a read lock later fails at once
+            # under load.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": patience,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    elif database["ENGINE"] == POSTGRESQL:
+        options = database.setdefault("OPTIONS", {})
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": pool,
+            "timeout": patience,
+            # A connection that the server has closed is found out before a request gets it.
+            "check": _is_alive,
+        }
+        milliseconds = int(patience * 1000)
+        options.setdefault("connect_timeout", max(2, int(patience / 4)))
+        options["options"] = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
+    else:
+        raise ImproperlyConfigured("DATABASE_URL must be a sqlite:/// or a postgres:// address.")
+    return database
+
+
+def _is_alive(connection: Any) -> None:
+    from psycopg_pool import ConnectionPool  # only where it is used
+
+    ConnectionPool.check_connection(connection)

@@ -1,0 +1,65 @@
+"""Which relays are gone: judged by their beats and this process's own clock alone."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# The relays of this process, so that a number that came round again is told from one of ours.
+living: set[str] = set()
+
+
+class Watch:
+    """Looks at the others' beats every now and then. Who shows the same number for `patience`
+    seconds is gone, whatever any clock says: one that was set back or forward changes nothing."""
+
+    def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._looked = clock()
+
+    def gone(self, census: dict[str, int]) -> set[str]:
+        """`census` holds the beats of all who claim to live."""
+        now = self._clock()
+        if now - self._looked > self._patience / 2:
+            # It was we who were away: the others may have had no chance either, so all count anew.
+            self._seen.clear()
+        self._looked = now
+        self._seen = {
+            name: seen if (seen := self._seen.get(name)) and seen[0] == beats else (beats, now)
+            for name, beats in census.items()
+        }
+        return {
+            name for name, (_beats, since) in self._seen.items() if now - since >= self._patience
+        }
+
+
+def own_name(nonce: str) -> str:
+    return f"{_here()}:{os.getpid()}:{nonce}"
+
+
+def is_dead(worker: str) -> bool:
+    """A relay of this machine whose process is gone. Of another machine's nothing is known."""
+    match worker.rsplit(":", 2):
+        case [here, pid, _nonce] if here == _here():
+            return worker not in living if int(pid) == os.getpid() else not _runs(int(pid))
+        case _:
+            return False
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _here() -> str:
+    """Where process numbers mean the same: two containers may share a host's name."""
+    space = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()}/{space.readlink()}" if space.exists() else socket.gethostname()

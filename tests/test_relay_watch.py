@@ -1,0 +1,66 @@
+"""Who is gone, by beats and by one clock alone."""
+
+import subprocess
+import sys
+
+from conversations.relay import watch
+from conversations.relay.watch import Watch
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def looks(watching: Watch, clock: Clock, *beats: int, every: float = 2.0) -> list[set[str]]:
+    """What is found when "other" shows these beats at regular looks."""
+    found = []
+    for number in beats:
+        clock.now += every
+        found.append(watching.gone({"other": number}))
+    return found
+
+
+def test_who_beats_is_never_gone() -> None:
+    clock = Clock()
+    assert not any(looks(Watch(10, clock), clock, *range(50)))
+
+
+def test_who_shows_the_same_number_for_too_long_is_gone() -> None:
+    clock = Clock()
+    found = looks(Watch(10, clock), clock, 7, 7, 7, 7, 7, 7)
+    assert found == [set(), set(), set(), set(), set(), {"other"}]
+
+
+def test_one_beat_in_time_begins_a_new_wait() -> None:
+    clock = Clock()
+    assert not any(looks(Watch(10, clock), clock, 7, 7, 7, 7, 8, 8, 8, 8, 8))
+
+
+def test_whoever_was_away_itself_gives_the_others_their_whole_time_again() -> None:
+    """A machine that slept wakes up: nobody could beat meanwhile."""
+    clock = Clock()
+    watching = Watch(10, clock)
+    looks(watching, clock, 7)
+    clock.now += 3600
+    assert watching.gone({"other": 7}) == set()
+    assert not any(looks(watching, clock, 7, 7, 7, 7))
+    assert looks(watching, clock, 7) == [{"other"}]
+
+
+def test_a_process_of_this_machine_that_is_no_more_is_dead_at_once() -> None:
+    mine = watch.own_name("abc")
+    here, _pid, _nonce = mine.rsplit(":", 2)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert watch.is_dead(f"{here}:{ended.pid}:abc")
+    assert watch.is_dead(mine)  # this number, and none of our relays: an earlier process had it
+    assert not watch.is_dead(f"{here}:1:abc")
+
+
+def test_of_another_machine_nothing_is_known() -> None:
+    assert not watch.is_dead("elsewhere:999999:abc")
+    assert not watch.is_dead("a name of any kind")

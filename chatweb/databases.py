@@ -8,8 +8,8 @@ from django.core.exceptions import ImproperlyConfigured
 SQLITE, POSTGRESQL = "django.db.backends.sqlite3", "django.db.backends.postgresql"
 
 
-def configured(url: str, *, pool: int, patience: float) -> dict[str, Any]:
-    """Django's settings for one database. `patience`, in seconds, is how long a request waits for a
+def configured(url: str, *, pool: int, timeout: float) -> dict[str, Any]:
+    """Django's settings for one database. `timeout`, in seconds, is how long a request waits for a
     lock or for one of the `pool` connections of its process. Raises ImproperlyConfigured."""
     database: dict[str, Any] = environ.Env.db_url_config(url)
     if database["ENGINE"] == SQLITE:
@@ -17,7 +17,7 @@ def configured(url: str, *, pool: int, patience: float) -> dict[str, Any]:
             # Writers take the lock when they begin; upgrading a read lock later fails at once
             # under load.
             "transaction_mode": "IMMEDIATE",
-            "timeout": patience,
+            "timeout": timeout,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     elif database["ENGINE"] == POSTGRESQL:
@@ -25,12 +25,12 @@ def configured(url: str, *, pool: int, patience: float) -> dict[str, Any]:
         options["pool"] = {
             "min_size": 1,
             "max_size": pool,
-            "timeout": patience,
+            "timeout": timeout,
             # A connection that the server has closed is found out before a request gets it.
             "check": _is_alive,
         }
-        milliseconds = int(patience * 1000)
-        options.setdefault("connect_timeout", max(2, int(patience / 4)))
+        milliseconds = int(timeout * 1000)
+        options.setdefault("connect_timeout", max(2, int(timeout / 4)))
         options["options"] = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
     else:
         raise ImproperlyConfigured("DATABASE_URL must be a sqlite:/// or a postgres:// address.")

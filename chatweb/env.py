@@ -5,8 +5,11 @@ Each reader notes what it read in `DECLARED`, so that a test can hold the README
 """
 
 import os
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -62,6 +65,26 @@ def seconds(name: str, default: float, *, low: float, high: float, why: str) -> 
     if not low <= value <= high:  # NaN fails every comparison, so it is refused here too
         raise ImproperlyConfigured(f"{name}={raw} is not between {low:g} and {high:g} seconds.")
     return value
+
+
+def kept_secret(name: str, path: Path, *, why: str) -> str:
+    """The operator's secret, or one made at the first start and kept at `path` for the next."""
+    given = text(name, why=why)
+    if given:
+        return given
+    if not path.exists():
+        _write_once(path, secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Whole or not at all, whenever we are killed; the first of several processes wins."""
+    own = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+    own.touch(mode=0o600)
+    own.write_text(text)
+    with suppress(FileExistsError):
+        path.hardlink_to(own)
+    own.unlink()
 
 
 def table() -> str:

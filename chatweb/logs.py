@@ -2,12 +2,31 @@
 
 import logging
 import re
+from typing import Any
 
 # Whoever has the address of an unused link can sign in with it.
 LINK = re.compile(r"(/link/)[\w-]+")
 
 # What could end a line or move a terminal's cursor: upstreams and people choose parts of messages.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def configured(level: str) -> dict[str, Any]:
+    """Django's LOGGING: all to standard error."""
+    line = {
+        "()": "chatweb.logs.LineFormatter",
+        "format": "{asctime} {levelname:7} {name} {message}",
+        "style": "{",
+    }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": line},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        # One line per request would bury what matters; a proxy's access log is for those.
+        "loggers": {"daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    }
 
 
 class LineFormatter(logging.Formatter):

@@ -39,11 +39,6 @@ reactor: Any = installed_reactor
 
 RESTARTING = 4012  # RFC 6455 leaves 4000 to 4999 to us; pages come back, at random times
 GOING_TOO_FAST = 4429  # after HTTP's 429; Autobahn sends no code below 3000 but 1000
-PAUSE_AFTER_FAILURE = 1
-# Long enough for a client that is still sending to read the answer before the connection ends.
-REFUSAL_SECONDS = 2
-# Bytes, far beyond what a mailbox lets through: acknowledged unread, only by somebody who lies.
-SENT_AND_UNREAD = 8_388_608
 
 Job = Callable[[], Awaitable[None]]
 
@@ -114,9 +109,8 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
             request_buffer_size=65_536,
             # Never by age: dead connections are found by ping, lost rights by the consumer.
             websocket_timeout=-1,
-            websocket_connect_timeout=20,
-            # As long as connecting may take: after a restart everybody comes at once.
-            websocket_handshake_timeout=20,
+            websocket_connect_timeout=settings.SOCKET_HANDSHAKE_TIMEOUT,
+            websocket_handshake_timeout=settings.SOCKET_HANDSHAKE_TIMEOUT,
             # The address of a proxy's client is not taken from headers here: the first entry of
             # X-Forwarded-For is whatever the client wrote. Django reads the scheme by itself.
             proxy_forwarded_address_header=None,
@@ -240,7 +234,7 @@ class Request(WebRequest):  # type: ignore[misc]
             b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
         )
         self.channel.transport.write(head % len(text) + text)
-        reactor.callLater(REFUSAL_SECONDS, self.channel.loseConnection)
+        reactor.callLater(settings.REFUSAL_SECONDS, self.channel.loseConnection)
 
 
 class Pages(HTTPFactory):  # type: ignore[misc]
@@ -283,7 +277,7 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]
         if self.state not in (Protocol.STATE_OPEN, Protocol.STATE_CONNECTING):
             return
         if self._unread is not None:
-            if self._unread > SENT_AND_UNREAD:
+            if self._unread > settings.SOCKET_UNSENT_MAX_BYTES:
                 self.dropConnection(abort=True)
                 return
             self._unread += len(content)
@@ -316,7 +310,7 @@ async def _keep_running(name: str, job: Job) -> None:
             raise
         error = None if task.cancelled() else task.exception()
         log.critical("The %s ended and is started again.", name, exc_info=error)
-        await asyncio.sleep(PAUSE_AFTER_FAILURE)
+        await asyncio.sleep(settings.RESTART_SECONDS)
 
 
 async def _settle(tasks: Iterable["asyncio.Future[None]"], deadline: float) -> None:

@@ -3,14 +3,12 @@
 The defaults run the whole portal on one machine with no key and no other service.
 """
 
-import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from chatweb import databases, env, layers
+from chatweb import databases, env, layers, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(
@@ -20,30 +18,12 @@ if not DATA_DIR.is_absolute():
     DATA_DIR = BASE_DIR / DATA_DIR
 DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-
-def _secret_key() -> str:
-    """The operator's key, or one made at the first start and kept for the next."""
-    key = env.text("SECRET_KEY", why="signs sessions; made and kept in DATA_DIR when not given")
-    if key:
-        return key
-    path = DATA_DIR / "secret-key"
-    if not path.exists():
-        _write_once(path, secrets.token_urlsafe(50))
-    return path.read_text()
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Whole or not at all, whenever we are killed; the first of several processes wins."""
-    own = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
-    own.touch(mode=0o600)
-    own.write_text(text)
-    with suppress(FileExistsError):
-        path.hardlink_to(own)
-    own.unlink()
-
-
 DEBUG = env.switch("DEBUG", False, why="Django's debug pages; never on a network")
-SECRET_KEY = _secret_key()
+SECRET_KEY = env.kept_secret(
+    "SECRET_KEY",
+    DATA_DIR / "secret-key",
+    why="signs sessions; made and kept in DATA_DIR when not given",
+)
 ALLOWED_HOSTS = env.words(
     "ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", why="names under which browsers reach the portal"
 )
@@ -136,14 +116,14 @@ DATABASE_URL = env.text(
 DATABASE_POOL = env.integer(
     "DATABASE_POOL", 20, low=2, high=500, why="PostgreSQL connections that a process may hold"
 )
-DATABASE_PATIENCE = env.seconds(
-    "DATABASE_PATIENCE", 20, low=1, high=300, why="to wait for a lock or a connection, then say so"
+DATABASE_TIMEOUT = env.seconds(
+    "DATABASE_TIMEOUT", 20, low=0.1, high=600, why="to wait for a lock or a connection, then say so"
 )
 DATABASES = {
     "default": databases.configured(
         DATABASE_URL or f"sqlite:///{DATA_DIR / 'chatweb.sqlite3'}",
         pool=DATABASE_POOL,
-        patience=DATABASE_PATIENCE,
+        timeout=DATABASE_TIMEOUT,
     )
 }
 CONN_MAX_AGE = 0
@@ -213,8 +193,19 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # people come by invitation; there may be no mail server
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-# Wrong passwords: ten a minute from one address, five in five minutes for one mail address.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key"}
+SIGNINS_PER_ADDRESS = env.integer(
+    "SIGNINS_PER_ADDRESS", 30, low=1, high=100_000, why="a minute; an office may share an address"
+)
+FAILED_SIGNINS_PER_ADDRESS = env.integer(
+    "FAILED_SIGNINS_PER_ADDRESS", 10, low=1, high=100_000, why="wrong passwords a minute"
+)
+FAILED_SIGNINS_PER_PERSON = env.integer(
+    "FAILED_SIGNINS_PER_PERSON", 5, low=1, high=1000, why="wrong passwords in five minutes"
+)
+ACCOUNT_RATE_LIMITS = {
+    "login": f"{SIGNINS_PER_ADDRESS}/m/ip",
+    "login_failed": f"{FAILED_SIGNINS_PER_ADDRESS}/m/ip,{FAILED_SIGNINS_PER_PERSON}/5m/key",
+}
 # Behind a proxy the address that counts is the last one of X-Forwarded-For.
 ALLAUTH_TRUSTED_PROXY_COUNT = int(BEHIND_PROXY)
 ACCOUNT_PREVENT_ENUMERATION = True
@@ -287,6 +278,19 @@ UPSTREAM_FIRST_TOKEN_TIMEOUT = env.seconds(
 UPSTREAM_IDLE_TIMEOUT = env.seconds(
     "UPSTREAM_IDLE_TIMEOUT", 60, low=0.1, high=3600, why="silence between tokens means it died"
 )
+UPSTREAM_AFTER_END_TIMEOUT = env.seconds(
+    "UPSTREAM_AFTER_END_TIMEOUT",
+    5,
+    low=0.1,
+    high=600,
+    why="the counts of tokens come after the end",
+)
+UPSTREAM_ERROR_TIMEOUT = env.seconds(
+    "UPSTREAM_ERROR_TIMEOUT", 5, low=0.1, high=600, why="for the reason of a refusal, to log it"
+)
+UPSTREAM_SLOT_TIMEOUT = env.seconds(
+    "UPSTREAM_SLOT_TIMEOUT", 5, low=0.05, high=600, why="to get a connection when all are in use"
+)
 UPSTREAM_TOTAL_TIMEOUT = env.seconds(
     "UPSTREAM_TOTAL_TIMEOUT", 900, low=1, high=86400, why="an answer that never ends is cut"
 )
@@ -299,6 +303,22 @@ UPSTREAM_RETRY_BUDGET = env.seconds(
 UPSTREAM_KEEPALIVE = env.seconds(
     "UPSTREAM_KEEPALIVE", 4, low=0, high=600, why="below the 5 s after which servers hang up"
 )
+UPSTREAM_BODY_MAX_BYTES = env.integer(
+    "UPSTREAM_BODY_MAX_BYTES", 67_108_864, low=65_536, high=2**30, why="one answer with its framing"
+)
+UPSTREAM_JSON_MAX_BYTES = env.integer(
+    "UPSTREAM_JSON_MAX_BYTES",
+    8_388_608,
+    low=1_024,
+    high=2**28,
+    why="an answer or list in one piece",
+)
+UPSTREAM_ERROR_MAX_BYTES = env.integer(
+    "UPSTREAM_ERROR_MAX_BYTES", 16_384, low=256, high=1_048_576, why="of a refusal, for the log"
+)
+UPSTREAM_MODELS_SECONDS = env.seconds(
+    "UPSTREAM_MODELS_SECONDS", 30, low=0.1, high=86_400, why="how often `auto` asks for the models"
+)
 UPSTREAM_CA_FILE = env.text("UPSTREAM_CA_FILE", why="PEM file of a private authority to trust")
 LOCAL_MODEL = env.text(
     "LOCAL_MODEL", "auto", why="`auto`: when no upstream is set; `off`; or a path to a GGUF file"
@@ -309,98 +329,28 @@ LOCAL_MODEL_CONTEXT = env.integer(
 LOCAL_MODEL_THREADS = env.integer(
     "LOCAL_MODEL_THREADS", 0, low=0, high=256, why="0 leaves one core free for the portal"
 )
+LOCAL_MODEL_SLOTS = env.integer(
+    "LOCAL_MODEL_SLOTS", 4, low=1, high=64, why="answers at a time; each slows the others down"
+)
+LOCAL_MODEL_ANSWER_TOKENS = env.integer(
+    "LOCAL_MODEL_ANSWER_TOKENS",
+    1024,
+    low=1,
+    high=1_048_576,
+    why="of one answer; so small a model rambles",
+)
+LOCAL_MODEL_CACHE_MIB = env.integer(
+    "LOCAL_MODEL_CACHE_MIB", 256, low=0, high=1_048_576, why="memory for conversations read before"
+)
+LOCAL_MODEL_RESTART_SECONDS = env.seconds(
+    "LOCAL_MODEL_RESTART_SECONDS", 30, low=0.5, high=3600, why="the longest pause when it dies"
+)
 # Set by `start` for its own processes when it has started the local model.
 LOCAL_MODEL_URL = ""
 
-# --- Limits -------------------------------------------------------------------------------------
+# --- Limits and the relay -------------------------------------------------------------------------
 
-MESSAGE_MAX_CHARS = env.integer(
-    "MESSAGE_MAX_CHARS", 100_000, low=100, high=1_000_000, why="longer is a file, not a message"
-)
-SYSTEM_PROMPT_MAX_CHARS = env.integer(
-    "SYSTEM_PROMPT_MAX_CHARS", 20_000, low=100, high=1_000_000, why="it is sent with every turn"
-)
-TITLE_MAX_CHARS = 120
-ANSWER_MAX_BYTES = env.integer(
-    "ANSWER_MAX_BYTES", 2_000_000, low=1_000, high=50_000_000, why="a runaway answer is cut here"
-)
-EVENT_MAX_BYTES = env.integer(
-    "EVENT_MAX_BYTES", 1_048_576, low=1_024, high=16_777_216, why="one upstream event in memory"
-)
-GENERATIONS_PER_USER = env.integer(
-    "GENERATIONS_PER_USER", 3, low=1, high=1000, why="one person cannot take every place"
-)
-GENERATIONS_PER_PROCESS = env.integer(
-    "GENERATIONS_PER_PROCESS", 200, low=1, high=10_000, why="answers written at once; others wait"
-)
-SOCKETS_PER_USER = env.integer(
-    "SOCKETS_PER_USER", 20, low=1, high=10_000, why="tabs a person may have open"
-)
-SOCKET_MESSAGE_MAX_BYTES = env.integer(
-    "SOCKET_MESSAGE_MAX_BYTES", 65_536, low=1_024, high=1_048_576, why="what a page may send us"
-)
-SOCKET_UNREAD_MESSAGES = env.integer(
-    "SOCKET_UNREAD_MESSAGES", 128, low=8, high=100_000, why="a page that floods us is closed"
-)
-PAGE_TIMEOUT = env.seconds(
-    "PAGE_TIMEOUT", 120, low=1, high=3600, why="no page takes this long; whoever waits hears of it"
-)
-GOODBYE_SECONDS = env.seconds(
-    "GOODBYE_SECONDS", 3, low=0, high=300, why="at the end: to close sockets and keep answers"
-)
-MAILBOX_FRAMES = env.integer(
-    "MAILBOX_FRAMES", 64, low=4, high=10_000, why="unacknowledged frames before a viewer is behind"
-)
-MAILBOX_CHARACTERS = env.integer(
-    "MAILBOX_CHARACTERS", 262_144, low=16_384, high=67_108_864, why="the same, in characters"
-)
-MAILBOX_PATIENCE = env.seconds(
-    "MAILBOX_PATIENCE", 30, low=0.2, high=600, why="a viewer behind for longer is closed with 4408"
-)
-SIDEBAR_PAGE = env.integer("SIDEBAR_PAGE", 40, low=5, high=200, why="rows a sidebar page brings")
-PEOPLE_PAGE = env.integer("PEOPLE_PAGE", 50, low=5, high=500, why="people a page lists")
-THREAD_PAGE = env.integer("THREAD_PAGE", 60, low=10, high=500, why="messages a thread page brings")
-DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer(
-    "BODY_MAX_BYTES", 2_621_440, low=65_536, high=104_857_600, why="form posts; no files are taken"
-)
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
-
-# --- Relay --------------------------------------------------------------------------------------
-
-RELAY_FRAMES_PER_SECOND = env.integer(
-    "RELAY_FRAMES_PER_SECOND", 25, low=1, high=60, why="faster than anybody reads"
-)
-RELAY_FRAMES_PER_SECOND_LOADED = env.integer(
-    "RELAY_FRAMES_PER_SECOND_LOADED", 8, low=1, high=60, why="the pace under load, before queues"
-)
-RELAY_FRAMES_PER_PROCESS = env.integer(
-    "RELAY_FRAMES_PER_PROCESS", 400, low=1, high=100_000, why="shared by all answers on their way"
-)
-RELAY_KEEP_SECONDS = env.seconds(
-    "RELAY_KEEP_SECONDS", 0.8, low=0.05, high=10, why="at most a second of text dies with us"
-)
-RELAY_LEASE_SECONDS = env.seconds(
-    "RELAY_LEASE_SECONDS", 10, low=1, high=300, why="a silent relay's answers are given up after it"
-)
-RELAY_CONTINUES = env.integer(
-    "RELAY_CONTINUES",
-    0,
-    low=0,
-    high=10,
-    why="how often an answer that lost its relay is continued by itself; not for ever",
-)
-RELAY_DRAIN_SECONDS = env.seconds(
-    "RELAY_DRAIN_SECONDS", 30, low=0, high=3600, why="at the end: for running answers to finish"
-)
-RELAY_POLL_SECONDS = env.seconds(
-    "RELAY_POLL_SECONDS", 1, low=0.05, high=60, why="finds work whose wake-up was lost"
-)
-TICK_SECONDS = env.seconds(
-    "TICK_SECONDS", 2, low=0.1, high=60, why="a page that hears less knows that it is cut off"
-)
-RIGHTS_CHECK_SECONDS = env.seconds(
-    "RIGHTS_CHECK_SECONDS", 1, low=0.1, high=60, why="how soon an open socket loses its rights"
-)
+from chatweb.limits import *  # noqa: E402, F403
 
 # --- Looks and language -------------------------------------------------------------------------
 
@@ -440,18 +390,4 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has a use for our files
 
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO", why="DEBUG, INFO, WARNING or ERROR")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "chatweb.logs.LineFormatter",
-            "format": "{asctime} {levelname:7} {name} {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # One line per request would bury what matters; a proxy's access log is the place for those.
-    "loggers": {"daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
-}
+LOGGING = logs.configured(LOG_LEVEL)

@@ -26,10 +26,6 @@ from conversations.models import User
 
 T = TypeVar("T")
 
-# Between two questions of one kind: each costs us more than who asks. Waiting, a socket reads
-# nothing, and the server closes one that goes on sending.
-PAUSE_SECONDS = 0.1
-
 
 class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
     """One socket a page: the person's own events, and at most one conversation's."""
@@ -103,7 +99,10 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
                 await self.hang_up(4400)
 
     async def _pause(self, question: str) -> None:
-        rest = self._asked.get(question, 0) + PAUSE_SECONDS - time.monotonic()
+        """Between two questions of one kind: each costs us more than who asks. Waiting, a socket
+        reads nothing, and the server closes one that goes on sending."""
+        due = self._asked.get(question, 0) + settings.SOCKET_PAUSE_SECONDS
+        rest = due - time.monotonic()
         if rest > 0:
             await asyncio.sleep(rest)
         self._asked[question] = time.monotonic()

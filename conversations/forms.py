@@ -13,8 +13,6 @@ from conversations import catalogue
 from conversations.models import Conversation
 from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest
 
-STOP_MAX_CHARS = 1_000  # of all sequences: they are kept with every answer
-
 
 class Text(forms.CharField):
     """Text kept as typed: browsers send CRLF for line ends, we keep LF; NUL is not text."""
@@ -62,7 +60,7 @@ class SettingsForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _limit(self.fields["system_prompt"], settings.SYSTEM_PROMPT_MAX_CHARS)
-        _limit(self.fields["stop"], STOP_MAX_CHARS)
+        _limit(self.fields["stop"], settings.STOP_MAX_CHARS)
 
     @classmethod
     def of(cls, conversation: Conversation) -> "SettingsForm":

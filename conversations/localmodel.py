@@ -21,10 +21,10 @@ from django.conf import settings
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+FIRST_PAUSE = 0.5
 # Who has run for as long as this did not die of what kills it at its start.
 RAN_WELL = 60
-ENDING_SECONDS = 2
+ENDING_SECONDS = 2  # within the default of GOODBYE_SECONDS; it has nothing to put away
 LINE_MAX = 500
 
 
@@ -82,7 +82,7 @@ class LocalModel:
                 pause = FIRST_PAUSE
             log.warning("The local model ended (%s); it starts again in %.1f s.", code, pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, settings.LOCAL_MODEL_RESTART_SECONDS)
 
     async def _run_once(self) -> int:
         process = await asyncio.create_subprocess_exec(

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from channels.db import database_sync_to_async
+from django.db import connection
 
 from conversations import actions
 from conversations.models import Conversation, Generation, Message, User
@@ -32,6 +34,17 @@ async def running(relay: Relay) -> AsyncIterator[Relay]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+@contextmanager
+def database_locked() -> Iterator[None]:
+    lock = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.execute("ROLLBACK")
+        lock.close()
 
 
 def send(conversation: Conversation, author: User, text: str = "Why is it slow?") -> Generation:

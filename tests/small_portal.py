@@ -28,8 +28,7 @@ async def answer_page(scope: dict[str, Any], receive: Any, send: Any) -> None:
         size += len(message["body"])
         if not message["more_body"]:
             break
-    if scope["path"] == "/slow":
-        await asyncio.sleep(1)
+    await asyncio.sleep({"/slow": 1, "/stuck": 30}.get(scope["path"], 0))
     loop = type(asyncio.get_running_loop()).__module__
     headers = [(b"x-loop", loop.encode()), (b"x-scheme", scope["scheme"].encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -255,6 +255,18 @@ def test_a_reviewer_reads_the_whole_branch(rita: User, said: Conversation) -> No
     assert "<form" not in page
 
 
+def test_a_transcript_has_pages_as_long_as_set(
+    rita: User, said: Conversation, settings: Settings
+) -> None:
+    settings.TRANSCRIPT_PAGE = 1
+    browser = signed_in(rita)
+    first, second = (
+        browser.get(transcript(said), {"page": number}).content.decode() for number in (1, 2)
+    )
+    assert f"{SECRET} answer" not in first
+    assert f"{SECRET} answer" in second
+
+
 def test_deleted_conversations_can_be_reviewed(rita: User, said: Conversation) -> None:
     Conversation.objects.update(deleted_at="2026-01-02T03:04:05Z")
     page = signed_in(rita).get(transcript(said)).content.decode()

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import nh3
 import pytest
+from django.conf import settings
 from django.utils.safestring import SafeString
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from conversations.markdown import (
     HIGHLIGHT_CLASSES,
     MATH_CLASSES,
-    MAX_CHARACTERS,
     RENDERER_VERSION,
     LiveMarkdown,
     render,
@@ -265,7 +266,7 @@ def test_kept_html_is_trusted_only_while_the_renderer_is_the_same() -> None:
 
 
 HOSTILE = {
-    "too long": "a " * (MAX_CHARACTERS // 2 + 1),
+    "too long": "a " * (settings.MARKDOWN_MAX_CHARS // 2 + 1),
     "wide table of short rows": "|" + "a|" * 3_000 + "\n|" + "-|" * 3_000 + "\n" + "|b\n" * 3_000,
     "nested quotes": ">" * 64 + " x",
     "nested lists": "- " * 80 + "x",
@@ -284,6 +285,12 @@ def test_what_would_stall_the_renderer_is_shown_plain(name: str) -> None:
     html = render(text)
     assert html.startswith('<pre class="plain"')
     assert parse(html).text == text
+
+
+def test_how_long_a_text_may_be_to_be_dressed_is_as_set(settings: Settings) -> None:
+    settings.MARKDOWN_MAX_CHARS = 10
+    assert render("**123456**") == "<p><strong>123456</strong></p>"
+    assert render("**1234567**") == '<pre class="plain" tabindex="0">**1234567**</pre>'
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -1,9 +1,6 @@
 """How answers end when they do not simply end: state, sentence and text in the table."""
 
 import asyncio
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +16,7 @@ from tests.dictation import Dictation
 from tests.relays import (
     answer_of,
     ask,
+    database_locked,
     db,
     kept,
     load,
@@ -53,17 +51,6 @@ ENDS = [
     ("silent", {}, State.FAILED, "timeout_first_token", "did not begin", ""),
     ("stall_midway", {}, State.INTERRUPTED, "timeout_idle", "fell silent", "Half an answer"),
 ]
-
-
-@contextmanager
-def database_locked() -> Iterator[None]:
-    lock = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-        yield
-    finally:
-        lock.execute("ROLLBACK")
-        lock.close()
 
 
 @pytest.fixture

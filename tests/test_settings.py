@@ -2,21 +2,24 @@
 
 import re
 import runpy
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
 from pytest_django import Settings
 
 from chatweb import env
 from chatweb.databases import POSTGRESQL
 from conversations import catalogue
+from conversations.models import User
 from tests.processes import ROOT
 
 Read = Callable[..., dict[str, Any]]
-SOURCE = (ROOT / "chatweb" / "settings.py").read_text()
+SOURCE = "".join((ROOT / "chatweb" / name).read_text() for name in ("settings.py", "limits.py"))
 TYPED = re.findall(r"env\.(integer|seconds|switch)\(\s*\"(\w+)\"", SOURCE)
 NUMBERS = {name: kind for kind, name in TYPED if kind != "switch"}
 SWITCHES = [name for kind, name in TYPED if kind == "switch"]
@@ -32,6 +35,7 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Read:
     def read(**variables: str) -> dict[str, Any]:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.delitem(sys.modules, "chatweb.limits", raising=False)
         return runpy.run_path(str(ROOT / "chatweb" / "settings.py"))
 
     return read
@@ -120,7 +124,7 @@ def test_a_star_for_a_host_is_refused_without_debug(read: Read) -> None:
 
 def test_postgresql_comes_with_a_bounded_pool_that_waits_for_a_while(read: Read) -> None:
     values = read(
-        DATABASE_URL="postgres://chat:secret@db/chat", DATABASE_POOL="7", DATABASE_PATIENCE="9"
+        DATABASE_URL="postgres://chat:secret@db/chat", DATABASE_POOL="7", DATABASE_TIMEOUT="9"
     )
     database = values["DATABASES"]["default"]
     assert (database["ENGINE"], database["HOST"], database["NAME"]) == (POSTGRESQL, "db", "chat")
@@ -186,12 +190,57 @@ def test_at_most_three_first_prompts_are_shown(read: Read) -> None:
     assert read(FIRST_PROMPTS="a| b ||c|d")["FIRST_PROMPTS"] == ["a", "b", "c"]
 
 
+def test_wrong_passwords_are_limited_as_set(
+    read: Read, client: Client, alice: User, settings: Settings
+) -> None:
+    values = read(FAILED_SIGNINS_PER_PERSON="2", SIGNINS_PER_ADDRESS="4")
+    settings.ACCOUNT_RATE_LIMITS = values["ACCOUNT_RATE_LIMITS"]
+
+    def sign_in(login: str) -> Any:
+        return client.post("/accounts/login/", {"login": login, "password": "wrong"})
+
+    for _ in range(2):
+        assert "Too many" not in sign_in("alice@example.com").content.decode()
+    assert "Too many" in sign_in("alice@example.com").content.decode()
+    assert "Too many" not in sign_in("bob@example.com").content.decode()
+    assert sign_in("charlie@example.com").status_code == 429
+
+
+def test_wrong_passwords_of_one_address_are_limited_as_set(
+    read: Read, client: Client, db: None, settings: Settings
+) -> None:
+    settings.ACCOUNT_RATE_LIMITS = read(FAILED_SIGNINS_PER_ADDRESS="1")["ACCOUNT_RATE_LIMITS"]
+    pages = [
+        client.post("/accounts/login/", {"login": f"{name}@example.com", "password": "wrong"})
+        for name in ("alice", "bob")
+    ]
+    assert ["Too many" in page.content.decode() for page in pages] == [False, True]
+
+
+def test_a_writer_waits_for_the_database_as_long_as_set(read: Read) -> None:
+    values = read(DATABASE_TIMEOUT="3")
+    assert values["DATABASES"]["default"]["OPTIONS"]["timeout"] == 3
+
+
+def test_a_browser_stays_signed_in_as_long_as_set(
+    read: Read, client: Client, alice: User, settings: Settings
+) -> None:
+    settings.SESSION_COOKIE_AGE = read(SESSION_DAYS="3")["SESSION_COOKIE_AGE"]
+    form = {"login": alice.email, "password": "correct horse battery"}
+    client.post("/accounts/login/", form)
+    assert client.cookies[settings.SESSION_COOKIE_NAME]["max-age"] == 3 * 86_400
+
+
 def test_every_limit_and_time_of_the_upstream_reaches_its_client(settings: Settings) -> None:
     settings.UPSTREAM_CONNECT_TIMEOUT, settings.UPSTREAM_FIRST_TOKEN_TIMEOUT = 1, 2
     settings.UPSTREAM_IDLE_TIMEOUT, settings.UPSTREAM_TOTAL_TIMEOUT = 3, 4
     settings.EVENT_MAX_BYTES, settings.ANSWER_MAX_BYTES = 5000, 6000
     settings.UPSTREAM_RETRIES, settings.UPSTREAM_RETRY_BUDGET = 7, 8
     settings.UPSTREAM_KEEPALIVE, settings.UPSTREAM_API_KEY = 9, "test-key"
+    settings.UPSTREAM_AFTER_END_TIMEOUT, settings.UPSTREAM_ERROR_TIMEOUT = 10, 11
+    settings.UPSTREAM_SLOT_TIMEOUT, settings.GENERATIONS_PER_PROCESS = 12, 13
+    settings.UPSTREAM_BODY_MAX_BYTES, settings.UPSTREAM_JSON_MAX_BYTES = 14000, 15000
+    settings.UPSTREAM_ERROR_MAX_BYTES, settings.UPSTREAM_CA_FILE = 16000, "authority.pem"
     settings.UPSTREAM_SENDS_FINISH_REASON, settings.UPSTREAM_TRUST_ENV = False, True
     server = catalogue.upstream()
     assert server is not None
@@ -199,6 +248,10 @@ def test_every_limit_and_time_of_the_upstream_reaches_its_client(settings: Setti
     assert (times.connect, times.first_token, times.between_tokens, times.total) == (1, 2, 3, 4)
     assert (limits.event_bytes, limits.answer_bytes) == (5000, 6000)
     assert (limits.retries, limits.retry_budget, limits.keepalive) == (7, 8, 9)
+    assert (times.after_end, times.error, times.slot) == (10, 11, 12)
+    assert (limits.body_bytes, limits.json_bytes, limits.error_bytes) == (14000, 15000, 16000)
+    assert limits.connections > 13
+    assert server.ca_file == "authority.pem"
     assert (server.finish_reason_required, server.trust_env) == (False, True)
     assert server.api_key == "test-key"
     assert "test-key" not in repr(server)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -209,6 +210,18 @@ async def test_whatever_is_sent_the_process_lives_and_logs_no_error(
     assert viewer.code in {None, 4400, 4403}
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
     assert not events.hub.sockets
+
+
+@pytest.mark.parametrize(("seconds", "later"), [(0.6, True), (0, False)])
+async def test_a_question_waits_for_the_one_before_as_long_as_set(
+    conversation: Conversation, alice: User, settings: Settings, seconds: float, later: bool
+) -> None:
+    settings.SOCKET_PAUSE_SECONDS = seconds
+    async with Viewer(await db(session_of, alice)) as viewer:
+        await viewer.watch(conversation)
+        asked = time.monotonic()
+        await viewer.watch(conversation)
+        assert (time.monotonic() - asked > 0.5) is later
 
 
 async def test_nothing_is_read_after_nonsense(conversation: Conversation, alice: User) -> None:

@@ -96,6 +96,14 @@ def test_a_system_prompt_has_a_limit(
     assert Conversation.objects.get().system_prompt == "x" * 100
 
 
+def test_stop_sequences_have_a_limit(
+    client: Client, conversation: Conversation, settings: Settings
+) -> None:
+    settings.STOP_MAX_CHARS = 10
+    assert save(client, conversation, stop="x" * 11).status_code == 422
+    assert save(client, conversation, stop="x" * 10).status_code == 200
+
+
 def test_the_form_shows_what_is_set(client: Client, conversation: Conversation) -> None:
     save(client, conversation, temperature="1.25", stop="a\nb", model="amber-phoenix-4")
     html = client.get(f"/c/{conversation.public_id}/").content.decode()

@@ -234,11 +234,13 @@ KNOWN_WHEN_STOPPED = (
 )
 
 
-def give_up(*, lost: Collection[str]) -> int:
-    """Settles what these workers left behind, now that they are gone; how many answers."""
+def give_up(*, lost: Collection[str], besides: Collection[int] = ()) -> int:
+    """Settles what these workers left behind, and do not write any more; how many answers.
+    `besides` are in good hands."""
     now = timezone.now()
     settled = 0
-    for generation in Generation.objects.left_by(lost).select_related("conversation"):
+    left = Generation.objects.left_by(lost).exclude(pk__in=besides)
+    for generation in left.select_related("conversation"):
         with transaction.atomic():
             still = Generation.objects.left_by(lost).filter(pk=generation.pk)
             won = still.filter(state=State.RUNNING).update(
@@ -253,7 +255,6 @@ def give_up(*, lost: Collection[str]) -> int:
                 _tell_settled(generation)
         if won:
             hand_on(generation=generation)
-    workers.strike(names=lost)
     return settled
 
 

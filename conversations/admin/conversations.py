@@ -1,5 +1,6 @@
 """Conversations as rows without words, and the transcript for those who may review."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Count, Prefetch, QuerySet
@@ -16,8 +17,6 @@ from conversations import access, audit
 from conversations.admin.site import Rows, actor, site
 from conversations.fragments import Article
 from conversations.models import Conversation, Message, Participant, Role, User
-
-MESSAGES_PER_PAGE = 200
 
 
 @admin.register(Conversation, site=site)
@@ -74,7 +73,7 @@ def transcript(request: HttpRequest, public_id: str) -> HttpResponse:
     """The branch that everybody sees, read-only, for people with the review right alone."""
     conversation = access.reviewed_conversation(request.user, public_id)
     branch = Message.objects.branch_to(conversation.head_id).for_thread()
-    page = Paginator(branch, MESSAGES_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(branch, settings.TRANSCRIPT_PAGE).get_page(request.GET.get("page"))
     # Before anything is shown, and by itself: what goes wrong later takes no entry back.
     audit.record(actor(request), "conversation.reviewed", conversation, page=page.number)
     context = {

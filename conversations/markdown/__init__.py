@@ -12,7 +12,6 @@ character cannot reorder what stands beside them (blocks isolate by themselves).
 """
 
 from conversations.markdown.code import HIGHLIGHT_CLASSES
-from conversations.markdown.guards import MAX_CHARACTERS
 from conversations.markdown.live import LiveMarkdown
 from conversations.markdown.mathml import MATH_CLASSES
 from conversations.markdown.spine import Patch
@@ -21,7 +20,6 @@ from conversations.markdown.whole import RENDERER_VERSION, render, trusted
 __all__ = [
     "HIGHLIGHT_CLASSES",
     "MATH_CLASSES",
-    "MAX_CHARACTERS",
     "RENDERER_VERSION",
     "LiveMarkdown",
     "Patch",

@@ -1,11 +1,13 @@
 """Inputs that would stall the parser or the sanitiser are shown as plain text instead.
 
-The limits are far above what people and models write; each names the input that it stops.
+The limits are far above what people and models write; each names the input that it stops. Only the
+length is a setting: the others hold for the parser that was measured.
 """
 
 import re
 
-MAX_CHARACTERS = 200_000
+from django.conf import settings
+
 MAX_TABLE = 50_000  # most bars in a line x lines with a bar: comrak pads short rows to full width
 MAX_FOOTNOTES = 500
 MAX_NESTING = 64  # containers opened by one line
@@ -50,7 +52,7 @@ class Guard:
                 self._addresses = 0
             self._head, self._bars = "", 0
             self._extend(line)
-        self.tripped = self.tripped or self._length > MAX_CHARACTERS
+        self.tripped = self.tripped or self._length > settings.MARKDOWN_MAX_CHARS
         return self.tripped
 
     def _count(self, text: str) -> None:

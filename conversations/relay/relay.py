@@ -24,10 +24,6 @@ from conversations.upstream import ChatRequest, Client, InvalidRequest, Upstream
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# How often an answer is tried to be put away while the database is not there, and how far apart.
-PATIENCE, PAUSE_SECONDS = 60, 0.5
-LEARN_SECONDS = 30.0  # between two tries to ask an upstream for its models
-
 
 class Relay:
     """Claims and runs generations until it is cancelled; then what runs is kept as interrupted.
@@ -40,6 +36,8 @@ class Relay:
         self.worker = watch.own_name(secrets.token_hex(4))
         self._database = ThreadPoolExecutor(1, thread_name_prefix="relay-database")
         self._runs: dict[str, Run] = {}
+        # Claimed and not yet let go; the database's thread adds, so that its sweep knows them all.
+        self._held: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients: dict[Upstream, Client] = {}
         self._wake = asyncio.Event()
@@ -103,6 +101,7 @@ class Relay:
 
     def _leave(self) -> None:
         actions.generations.give_up(lost={self.worker})
+        actions.workers.strike(names={self.worker})
 
     # --- What it is told ---
 
@@ -144,6 +143,7 @@ class Relay:
 
     def _claimed(self, most: int) -> list[Choice]:
         generations = actions.generations.claim(worker=self.worker, most=most)
+        self._held.update(generation.pk for generation in generations)
         rows = Choice.objects.filter(generation__in=generations, index=0).select_related(
             "message", "generation__conversation"
         )
@@ -215,6 +215,9 @@ class Relay:
         gone = others.gone(census) | {name for name in census if watch.is_dead(name)}
         if gone and (settled := actions.generations.give_up(lost=gone)):
             log.warning("%d answers of relays that are gone were interrupted", settled)
+        actions.workers.strike(names=gone)
+        # What could not be put away, for as long as that was tried.
+        actions.generations.give_up(lost={self.worker}, besides=set(self._held))
 
     async def _tick_loop(self) -> None:
         while True:
@@ -230,7 +233,7 @@ class Relay:
                     catalogue.learn(await self._client(server).models())
                 except UpstreamError as error:
                     log.warning("asking %s for its models: %s", server.name, error.code)
-            await asyncio.sleep(LEARN_SECONDS)
+            await asyncio.sleep(settings.UPSTREAM_MODELS_SECONDS)
 
     # --- One generation ---
 
@@ -264,8 +267,9 @@ class Relay:
                 run = self._runs.get(generation.public_id)
                 await self._settle(generation, run.kept() if run else kept, internal())
         finally:
-            # Its lease would be renewed for ever; without it the sweep settles what is left.
+            # Let go, whatever is left of it is settled by the sweep.
             self._runs.pop(generation.public_id, None)
+            self._held.discard(generation.pk)
 
     async def _write(self, choice: Choice, composing: "asyncio.Future[ChatRequest]") -> None:
         generation = choice.generation
@@ -320,12 +324,12 @@ class Relay:
 
     async def _patiently(self, generation: Generation, work: Callable[[], bool]) -> bool:
         """False as well when the database stayed away: its lease ends and the sweep settles."""
-        for _try in range(PATIENCE):
+        for _try in range(settings.RELAY_SETTLE_TRIES):
             try:
                 return await self._do(work)
             except AnyDatabaseError:
                 log.exception("putting %s away failed; trying again", generation.public_id)
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(settings.RELAY_SETTLE_PAUSE)
         return False
 
     def _client(self, server: Upstream) -> Client:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -29,9 +30,6 @@ from conversations.upstream import (
     UpstreamError,
     UsageReported,
 )
-
-# A wait that people would notice goes back into the queue, where everybody can see it.
-POSTPONED_FROM = 1.0
 
 
 class Postponed(Exception):
@@ -158,7 +156,8 @@ class Run:
                 case Started(upstream_id=upstream_id):
                     self.upstream_id = upstream_id
                 case Retrying(reason=reason, delay=delay):
-                    if delay >= POSTPONED_FROM and self._may_postpone:
+                    # A wait that people would notice goes back into the queue.
+                    if delay >= settings.RELAY_POSTPONE_SECONDS and self._may_postpone:
                         raise Postponed(reason, delay)
                 case _:
                     pass

@@ -45,9 +45,6 @@ from .transport import NoResponse, PacedTransport
 logger = logging.getLogger(__name__)
 
 USER_AGENT = "chatweb"
-# An error page is read this far and this long (seconds), for the operator's log.
-ERROR_BODY_BYTES = 16 * 1024
-ERROR_BODY_TIMEOUT = 5.0
 MODEL_NAME_CHARACTERS = 200
 
 
@@ -226,8 +223,9 @@ class Client:
             return Redirected(detail=f"HTTP {response.status_code} to {target!r}")
         body = b""
         try:
-            async with asyncio.timeout(ERROR_BODY_TIMEOUT):
-                body = await _read_capped(response, ERROR_BODY_BYTES, cut=True)
+            async with asyncio.timeout(self.upstream.timeouts.error):
+                most = self.upstream.limits.error_bytes
+                body = await _read_capped(response, most, cut=True)
         except (TimeoutError, httpx.TransportError, UpstreamError, zlib.error):
             logger.info("upstream %s: error body could not be read", self.upstream.name)
         return from_response(

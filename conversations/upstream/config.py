@@ -18,6 +18,8 @@ class Timeouts:
     between_tokens: float = 60.0
     # After the last finish_reason: only usage and `[DONE]` are still to come.
     after_end: float = 5.0
+    # The words that come with a refusal, for the operator's log.
+    error: float = 5.0
     # The whole answer, waiting between retries included.
     total: float = 900.0
 
@@ -39,6 +41,8 @@ class Limits:
     body_bytes: int = 64 * 1024 * 1024
     # A plain JSON answer or a model list has to be held in memory in one piece.
     json_bytes: int = 8 * 1024 * 1024
+    # An error page is read this far, for the operator's log.
+    error_bytes: int = 16 * 1024
     connections: int = 100
     retries: int = 2
     retry_budget: float = 30.0
@@ -46,7 +50,14 @@ class Limits:
     keepalive: float = 4.0
 
     def __post_init__(self) -> None:
-        for name in ("event_bytes", "answer_bytes", "body_bytes", "json_bytes", "connections"):
+        for name in (
+            "event_bytes",
+            "answer_bytes",
+            "body_bytes",
+            "json_bytes",
+            "error_bytes",
+            "connections",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"limit {name} must be at least 1")
         for name in ("retries", "retry_budget", "keepalive"):

@@ -1,6 +1,7 @@
 """Finding the local model's file, and the process that serves it: with the real model, once."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from conversations import catalogue, localmodel
+from conversations.management.commands import runmodel
 from tests.processes import Program, program
 
 TIMEOUT = httpx.Timeout(60)
@@ -51,6 +53,35 @@ def test_running_it_by_hand_without_a_model_says_what_to_set(settings: Any) -> N
     settings.LOCAL_MODEL = "off"
     with pytest.raises(CommandError, match="LOCAL_MODEL"):
         call_command("runmodel", "--port", "1")
+
+
+def test_what_is_set_is_what_it_runs_with(settings: Any) -> None:
+    settings.LOCAL_MODEL_SLOTS, settings.LOCAL_MODEL_CONTEXT = 3, 1000
+    settings.LOCAL_MODEL_ANSWER_TOKENS, settings.LOCAL_MODEL_CACHE_MIB = 77, 11
+    settings.LOCAL_MODEL_THREADS = 5
+    given = runmodel.parameters(Path("tiny.gguf"), "127.0.0.1", 1)
+    assert (given.n_parallel, given.n_ctx, given.n_predict) == (3, 3000, 77)
+    assert (given.cache_ram_mib, given.cpuparams.n_threads) == (11, 5)
+
+
+class Failing(localmodel.LocalModel):
+    def _command(self) -> list[str]:
+        return [sys.executable, "-c", "raise SystemExit(7)"]
+
+
+async def test_one_that_dies_again_and_again_is_given_no_longer_pauses_than_set(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.LOCAL_MODEL_RESTART_SECONDS = 0.6
+    running = asyncio.create_task(Failing().run())
+    with caplog.at_level(logging.WARNING):
+        async with asyncio.timeout(20):
+            while caplog.text.count("starts again in 0.6 s") < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.wait({running})
+    assert "ended (7)" in caplog.text
+    assert "1.0 s" not in caplog.text
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ MESSAGE_MAX = 1_024
 
 
 class Start(Protocol):
-    def __call__(self, *options: str) -> "Portal": ...
+    def __call__(self, *options: str, **env: str) -> "Portal": ...
 
 
 class Portal:
@@ -59,8 +59,8 @@ def starter(data: Path) -> Iterator[Start]:
         "SOCKET_MESSAGE_MAX_BYTES": str(MESSAGE_MAX),
     }
     with ExitStack() as running:
-        yield lambda *options: Portal(
-            running.enter_context(program("-m", "tests.small_portal", *options, env=env))
+        yield lambda *options, **more: Portal(
+            running.enter_context(program("-m", "tests.small_portal", *options, env=env | more))
         )
 
 
@@ -300,6 +300,44 @@ def test_a_job_that_fails_is_started_again_and_spoken_of(start: Start) -> None:
     portal.program.line_with("start 2", seconds=10)
     assert "The failing ended and is started again." in portal.program.output
     assert "the first time it fails" in portal.program.output
+
+
+def test_the_limits_of_a_connection_are_as_set(start: Start) -> None:
+    portal = start(REFUSAL_SECONDS="0", SOCKET_HANDSHAKE_TIMEOUT="1", SOCKET_UNREAD_MESSAGES="8")
+    with portal.line() as refused, portal.line() as undecided, portal.socket() as busy:
+        asked = time.monotonic()
+        refused.sendall(post(BODY_MAX + 1))
+        everything_from(refused)
+        assert time.monotonic() - asked < 1
+        undecided.sendall(UPGRADE.removesuffix(b"\r\n"))
+        busy.send("sleep")
+        for _ in range(20):
+            busy.send("x")
+        assert close_code(busy) == 4429
+
+
+def test_how_much_may_wait_for_a_page_that_reads_nothing_is_as_set(start: Start) -> None:
+    portal = start(SOCKET_UNSENT_MAX_BYTES="500000000")
+    with portal.socket() as connection:
+        for _ in range(40):
+            connection.send("say 1000000")
+        time.sleep(0.5)
+        assert sum(len(connection.recv(timeout=10)) for _ in range(40)) == 40_000_000
+
+
+def test_how_soon_a_job_is_started_again_is_as_set(start: Start) -> None:
+    portal = start("--job", "failing", RESTART_SECONDS="3")
+    portal.program.line_with("is started again", seconds=10)
+    failed = time.monotonic()
+    portal.program.line_with("start 2", seconds=10)
+    assert time.monotonic() - failed > 2
+
+
+def test_a_page_takes_no_longer_than_set(start: Start) -> None:
+    portal = start(PAGE_TIMEOUT="1")
+    assert b" 503 " in portal.ask(
+        b"GET /stuck HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
 
 
 def test_a_client_that_stays_connected_does_not_hold_up_the_end(start: Start) -> None:

@@ -52,6 +52,18 @@ class Outcome:
         return self.error.code if self.error else None
 
 
+async def heard(client: Client, *, n: int = 1) -> Outcome:
+    outcome = Outcome()
+    request = ChatRequest("crimson-falcon-4", (ChatMessage("user", "Hi"),), n=n)
+    try:
+        async for batch in client.stream(request):
+            assert batch
+            outcome.events += batch
+    except UpstreamError as error:
+        outcome.error = error
+    return outcome
+
+
 class Stage:
     """A scripted upstream and the means to ask it."""
 
@@ -67,16 +79,8 @@ class Stage:
         return Upstream("main", self.server.base_url, KEY, **options)
 
     async def ask(self, *, n: int = 1, **options: Any) -> Outcome:
-        outcome = Outcome()
         async with Client(self.upstream(**options), sleep=self.wait, jitter=lambda: 0.0) as client:
-            request = ChatRequest("crimson-falcon-4", (ChatMessage("user", "Hi"),), n=n)
-            try:
-                async for batch in client.stream(request):
-                    assert batch
-                    outcome.events += batch
-            except UpstreamError as error:
-                outcome.error = error
-        return outcome
+            return await heard(client, n=n)
 
     async def play(self, name: str, timeouts: Timeouts = PATIENT, **options: Any) -> Outcome:
         self.server.script(name, **options)

@@ -18,10 +18,6 @@ from conversations import catalogue, localmodel
 if TYPE_CHECKING:
     import xllamacpp
 
-# Answers written at the same time; on one core each still comes faster than it is read.
-SLOTS = 4
-# So small a model may ramble for ever; a request's own limit counts before this one.
-ANSWER_TOKENS = 1024
 ERRORS_ONLY = 1
 # prctl(2): the signal to get when the parent dies.
 PR_SET_PDEATHSIG = 1
@@ -65,13 +61,21 @@ class Command(BaseCommand):
 def _load(file: Path, host: str, port: int) -> "xllamacpp.Server":
     import xllamacpp  # only where it is used: production does not install it
 
+    return xllamacpp.Server(parameters(file, host, port))
+
+
+def parameters(file: Path, host: str, port: int) -> "xllamacpp.CommonParams":
+    import xllamacpp
+
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(file)
     parameters.model_alias = {catalogue.local_model_name()}
     parameters.hostnames, parameters.port = [host], port
     # llama.cpp divides its context among the slots.
-    parameters.n_parallel, parameters.n_ctx = SLOTS, settings.LOCAL_MODEL_CONTEXT * SLOTS
-    parameters.n_predict = ANSWER_TOKENS
+    slots = settings.LOCAL_MODEL_SLOTS
+    parameters.n_parallel, parameters.n_ctx = slots, settings.LOCAL_MODEL_CONTEXT * slots
+    # A request's own limit counts before this one.
+    parameters.n_predict = settings.LOCAL_MODEL_ANSWER_TOKENS
     # A thread that competes for its core makes all of them wait: the portal keeps one.
     threads = settings.LOCAL_MODEL_THREADS or max(1, (os.cpu_count() or 2) - 1)
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
@@ -79,8 +83,8 @@ def _load(file: Path, host: str, port: int) -> "xllamacpp.Server":
     # Its own page, and a list of what others are asking, are not for whoever finds the port.
     parameters.ui = parameters.endpoint_slots = parameters.endpoint_props = False
     parameters.cors_origins = ""
-    parameters.cache_ram_mib = 256
-    return xllamacpp.Server(parameters)
+    parameters.cache_ram_mib = settings.LOCAL_MODEL_CACHE_MIB
+    return parameters
 
 
 def _end_with_parent() -> None:

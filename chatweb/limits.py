@@ -1,0 +1,130 @@
+"""How much, how long, how often: the settings that bound things. A part of `chatweb.settings`."""
+
+from chatweb import env
+
+# --- Limits -------------------------------------------------------------------------------------
+
+MESSAGE_MAX_CHARS = env.integer(
+    "MESSAGE_MAX_CHARS", 100_000, low=100, high=1_000_000, why="longer is a file, not a message"
+)
+SYSTEM_PROMPT_MAX_CHARS = env.integer(
+    "SYSTEM_PROMPT_MAX_CHARS", 20_000, low=100, high=1_000_000, why="it is sent with every turn"
+)
+STOP_MAX_CHARS = env.integer(
+    "STOP_MAX_CHARS", 1_000, low=10, high=100_000, why="all stop sequences, kept with each answer"
+)
+TITLE_MAX_CHARS = 120  # as wide as its column
+ANSWER_MAX_BYTES = env.integer(
+    "ANSWER_MAX_BYTES", 2_000_000, low=1_000, high=50_000_000, why="a runaway answer is cut here"
+)
+EVENT_MAX_BYTES = env.integer(
+    "EVENT_MAX_BYTES", 1_048_576, low=1_024, high=16_777_216, why="one upstream event in memory"
+)
+MARKDOWN_MAX_CHARS = env.integer(
+    "MARKDOWN_MAX_CHARS", 200_000, low=1_000, high=2_000_000, why="longer is shown as it was typed"
+)
+GENERATIONS_PER_USER = env.integer(
+    "GENERATIONS_PER_USER", 3, low=1, high=1000, why="one person cannot take every place"
+)
+GENERATIONS_PER_PROCESS = env.integer(
+    "GENERATIONS_PER_PROCESS", 200, low=1, high=10_000, why="answers written at once; others wait"
+)
+SOCKETS_PER_USER = env.integer(
+    "SOCKETS_PER_USER", 20, low=1, high=10_000, why="tabs a person may have open"
+)
+SOCKET_MESSAGE_MAX_BYTES = env.integer(
+    "SOCKET_MESSAGE_MAX_BYTES", 65_536, low=1_024, high=1_048_576, why="what a page may send us"
+)
+SOCKET_UNREAD_MESSAGES = env.integer(
+    "SOCKET_UNREAD_MESSAGES", 128, low=8, high=100_000, why="a page that floods us is closed"
+)
+SOCKET_UNSENT_MAX_BYTES = env.integer(
+    "SOCKET_UNSENT_MAX_BYTES",
+    8_388_608,  # far beyond what a mailbox lets through to whoever acknowledges honestly
+    low=262_144,
+    high=1_073_741_824,
+    why="waiting for a page that reads nothing; more cuts it off",
+)
+SOCKET_PAUSE_SECONDS = env.seconds(
+    "SOCKET_PAUSE_SECONDS", 0.1, low=0, high=10, why="between two questions of one page"
+)
+SOCKET_HANDSHAKE_TIMEOUT = env.seconds(
+    "SOCKET_HANDSHAKE_TIMEOUT", 20, low=1, high=600, why="after a restart everybody comes at once"
+)
+REFUSAL_SECONDS = env.seconds(
+    "REFUSAL_SECONDS", 2, low=0, high=60, why="whoever sends too much may read why it was refused"
+)
+RESTART_SECONDS = env.seconds(
+    "RESTART_SECONDS", 1, low=0, high=60, why="before a job that ended, as the relay, starts again"
+)
+PAGE_TIMEOUT = env.seconds(
+    "PAGE_TIMEOUT", 120, low=1, high=3600, why="no page takes this long; whoever waits hears of it"
+)
+GOODBYE_SECONDS = env.seconds(
+    "GOODBYE_SECONDS", 3, low=0, high=300, why="at the end: to close sockets and keep answers"
+)
+MAILBOX_FRAMES = env.integer(
+    "MAILBOX_FRAMES", 64, low=4, high=10_000, why="unacknowledged frames before a viewer is behind"
+)
+MAILBOX_CHARACTERS = env.integer(
+    "MAILBOX_CHARACTERS", 262_144, low=16_384, high=67_108_864, why="the same, in characters"
+)
+MAILBOX_PATIENCE = env.seconds(
+    "MAILBOX_PATIENCE", 30, low=0.2, high=600, why="a viewer behind for longer is closed with 4408"
+)
+SIDEBAR_PAGE = env.integer("SIDEBAR_PAGE", 40, low=5, high=200, why="rows a sidebar page brings")
+PEOPLE_PAGE = env.integer("PEOPLE_PAGE", 50, low=5, high=500, why="people a page lists")
+THREAD_PAGE = env.integer("THREAD_PAGE", 60, low=10, high=500, why="messages a thread page brings")
+TRANSCRIPT_PAGE = env.integer(
+    "TRANSCRIPT_PAGE", 200, low=10, high=1000, why="messages a reviewer's page brings"
+)
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer(
+    "BODY_MAX_BYTES", 2_621_440, low=65_536, high=104_857_600, why="form posts; no files are taken"
+)
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+
+# --- Relay --------------------------------------------------------------------------------------
+
+RELAY_FRAMES_PER_SECOND = env.integer(
+    "RELAY_FRAMES_PER_SECOND", 25, low=1, high=60, why="faster than anybody reads"
+)
+RELAY_FRAMES_PER_SECOND_LOADED = env.integer(
+    "RELAY_FRAMES_PER_SECOND_LOADED", 8, low=1, high=60, why="the pace under load, before queues"
+)
+RELAY_FRAMES_PER_PROCESS = env.integer(
+    "RELAY_FRAMES_PER_PROCESS", 400, low=1, high=100_000, why="shared by all answers on their way"
+)
+RELAY_KEEP_SECONDS = env.seconds(
+    "RELAY_KEEP_SECONDS", 0.8, low=0.05, high=10, why="at most a second of text dies with us"
+)
+RELAY_LEASE_SECONDS = env.seconds(
+    "RELAY_LEASE_SECONDS", 10, low=1, high=300, why="a silent relay's answers are given up after it"
+)
+RELAY_CONTINUES = env.integer(
+    "RELAY_CONTINUES",
+    0,
+    low=0,
+    high=10,
+    why="how often an answer that lost its relay is continued by itself; not for ever",
+)
+RELAY_DRAIN_SECONDS = env.seconds(
+    "RELAY_DRAIN_SECONDS", 30, low=0, high=3600, why="at the end: for running answers to finish"
+)
+RELAY_SETTLE_TRIES = env.integer(
+    "RELAY_SETTLE_TRIES", 60, low=1, high=10_000, why="to put an answer into a database that fails"
+)
+RELAY_SETTLE_PAUSE = env.seconds(
+    "RELAY_SETTLE_PAUSE", 0.5, low=0, high=60, why="between two of these tries"
+)
+RELAY_POSTPONE_SECONDS = env.seconds(
+    "RELAY_POSTPONE_SECONDS", 1, low=0, high=60, why="a longer wait is seen by all, in the queue"
+)
+RELAY_POLL_SECONDS = env.seconds(
+    "RELAY_POLL_SECONDS", 1, low=0.05, high=60, why="finds work whose wake-up was lost"
+)
+TICK_SECONDS = env.seconds(
+    "TICK_SECONDS", 2, low=0.1, high=60, why="a page that hears less knows that it is cut off"
+)
+RIGHTS_CHECK_SECONDS = env.seconds(
+    "RIGHTS_CHECK_SECONDS", 1, low=0.1, high=60, why="how soon an open socket loses its rights"
+)

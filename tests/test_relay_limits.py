@@ -1,0 +1,74 @@
+"""What the operator sets about the relay is what it does."""
+
+import pytest
+from django.db import connection
+from pytest_django import Settings
+
+from conversations import catalogue
+from conversations.models import Conversation, State, User
+from conversations.relay import Relay
+from tests.dictation import Dictation
+from tests.relays import ask, database_locked, kept, running, settled
+from tests.upstream import ScriptedUpstream
+from tests.viewers import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def dictation(upstream: ScriptedUpstream) -> Dictation:
+    dictation = Dictation()
+    upstream.script("dictated", by=dictation)
+    return dictation
+
+
+async def test_a_database_that_stays_away_is_tried_as_often_as_set_and_then_left_to_the_sweep(
+    upstream: ScriptedUpstream,
+    dictation: Dictation,
+    conversation: Conversation,
+    alice: User,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
+    settings.RELAY_SETTLE_TRIES, settings.RELAY_SETTLE_PAUSE = 2, 0.01
+    settings.RELAY_LEASE_SECONDS = 1
+    relay = Relay()
+    async with running(relay):
+        generation = await ask(conversation, alice)
+        dictation.say("One")
+        await kept(generation, "One")
+        with database_locked():
+            dictation.finish()
+            await until(lambda: relay.running == 0)
+        assert caplog.text.count(f"putting {generation.public_id} away failed") == 2
+        row = await settled(generation)
+    assert (row.state, row.error_code) == (State.INTERRUPTED, "relay_gone")
+
+
+@pytest.mark.parametrize(("seconds", "waits_in_the_queue"), [(0.1, True), (5, False)])
+async def test_a_wait_longer_than_set_goes_back_into_the_queue(
+    relay: Relay,
+    upstream: ScriptedUpstream,
+    conversation: Conversation,
+    alice: User,
+    settings: Settings,
+    seconds: float,
+    waits_in_the_queue: bool,
+) -> None:
+    settings.RELAY_POSTPONE_SECONDS = seconds
+    upstream.script("rate_limited", retry_after="0.5")
+    row = await settled(await ask(conversation, alice))
+    assert (row.state, len(upstream.requests)) == (State.DONE, 2)
+    assert bool(row.attempts) is waits_in_the_queue
+
+
+async def test_a_servers_models_are_asked_for_as_often_as_set(
+    upstream: ScriptedUpstream, transactional_db: None, settings: Settings
+) -> None:
+    settings.UPSTREAM_MODELS, settings.UPSTREAM_MODELS_SECONDS = ["auto"], 0.05
+    async with running(Relay()):
+        await until(lambda: len(catalogue.models()) == 3)
+        catalogue.learn([])
+        await until(lambda: len(catalogue.models()) == 3)

@@ -18,11 +18,15 @@ NOT_SERVED = ["node_modules", "package*.json", "*.py"]
 
 def migrate() -> bool:
     """Whether there was something to do. The plan itself would take longer than looking."""
-    applied = set(MigrationRecorder(connection).applied_migrations())
-    if set(_migrations_on_disk()) <= applied:
+    if is_migrated():
         return False
     call_command("migrate", interactive=False, verbosity=0)
     return True
+
+
+def is_migrated() -> bool:
+    applied = set(MigrationRecorder(connection).applied_migrations())
+    return set(_migrations_on_disk()) <= applied
 
 
 def _migrations_on_disk() -> Iterator[tuple[str, str]]:

@@ -1,9 +1,10 @@
 """Daphne in our own process, on uvloop, with the relay on the same loop.
 
 What Daphne lacks is added here: a bound on request bodies and on what a socket may have waiting,
-and an end that says goodbye. On SIGTERM or SIGINT the sockets are closed with 4012 ("come back"),
-the jobs beside the server (the relay first of all) are given time to put their work away, and only
-then does the loop end. A second signal ends it at once.
+and an end that says goodbye. On SIGTERM or SIGINT what runs may finish while everybody is still
+served; then the sockets are closed with 4012 ("come back"), the jobs beside the server (the relay
+first of all) are given time to put their work away, and only then does the loop end. A second
+signal ends it at once.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from typing import Any
 import uvloop
 from django.conf import settings
 from twisted.internet import asyncioreactor
+
+from chatweb import jobs
 
 if "twisted.internet.reactor" not in sys.modules:
     # Before Daphne is imported: it would install a reactor on asyncio's slower loop.
@@ -39,8 +42,6 @@ reactor: Any = installed_reactor
 
 RESTARTING = 4012  # RFC 6455 leaves 4000 to 4999 to us; pages come back, at random times
 GOING_TOO_FAST = 4429  # after HTTP's 429; Autobahn sends no code below 3000 but 1000
-
-Job = Callable[[], Awaitable[None]]
 
 
 class PortTaken(Exception):
@@ -83,13 +84,18 @@ def run(
     *,
     application: Any = None,
     tls: Certificate | None = None,
-    beside: Mapping[str, Job] | None = None,
+    beside: Mapping[str, jobs.Job] | None = None,
+    drain: jobs.Job | None = None,
     on_ready: Callable[[], None] | None = None,
 ) -> None:
-    """Serves until a signal, with the jobs `beside` it on the same loop; once per process."""
+    """Serves until a signal, with the jobs `beside` it on the same loop; once per process.
+
+    `drain` is waited for when the signal comes, while everything still goes on. The jobs end in
+    the opposite order to the one in which they are named.
+    """
     if application is None:
         from chatweb.asgi import application
-    Portal(application, listener, tls, beside or {}).run(on_ready)
+    Portal(application, listener, tls, beside or {}, drain).run(on_ready)
 
 
 class Portal(Server):  # type: ignore[misc]  # Daphne has no types
@@ -100,7 +106,8 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         application: Any,
         listener: socket.socket,
         tls: Certificate | None,
-        beside: Mapping[str, Job],
+        beside: Mapping[str, jobs.Job],
+        drain: jobs.Job | None,
     ) -> None:
         super().__init__(
             application=application,
@@ -133,6 +140,7 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         self._listener = listener
         self._tls = tls
         self._beside = beside
+        self._drain = drain
         self._jobs: list[asyncio.Task[None]] = []
         self._ending: asyncio.Task[None] | None = None
 
@@ -157,7 +165,7 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end)
         for name, job in self._beside.items():
-            self._jobs.append(loop.create_task(_keep_running(name, job), name=name))
+            self._jobs.append(loop.create_task(jobs.keep_running(name, job), name=name))
         if on_ready is not None:
             on_ready()
 
@@ -178,19 +186,19 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         self._ending = asyncio.ensure_future(self._say_goodbye())
 
     async def _say_goodbye(self) -> None:
+        if self._drain is not None:
+            await self._drain()
         deadline = time.monotonic() + settings.GOODBYE_SECONDS
         for port in self.listeners:
             port.stopListening()
         for protocol in tuple(self.connections):
             if isinstance(protocol, Socket) and protocol.state == Protocol.STATE_OPEN:
                 protocol.sendClose(RESTARTING)
-        for job in self._jobs:
-            job.cancel()
-        await _settle(self._jobs, deadline)
-        await _settle(self._applications(), deadline)
+        await jobs.end(self._jobs, deadline)
+        await jobs.settle(self._applications(), deadline)
         for late in self._applications():
             late.cancel()
-        await _settle(self._applications(), deadline)
+        await jobs.settle(self._applications(), deadline)
         reactor.stop()
 
     def _applications(self) -> list["asyncio.Future[None]"]:
@@ -296,27 +304,6 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]
 
 class Sockets(WebSocketFactory):  # type: ignore[misc]
     protocol = Socket
-
-
-async def _keep_running(name: str, job: Job) -> None:
-    """Starts a job anew whenever it ends, and says so: without it people wait for nothing."""
-    while True:
-        task = asyncio.ensure_future(job())
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait({task})
-            raise
-        error = None if task.cancelled() else task.exception()
-        log.critical("The %s ended and is started again.", name, exc_info=error)
-        await asyncio.sleep(settings.RESTART_SECONDS)
-
-
-async def _settle(tasks: Iterable["asyncio.Future[None]"], deadline: float) -> None:
-    waiting = set(tasks)
-    if waiting:
-        await asyncio.wait(waiting, timeout=max(0.1, deadline - time.monotonic()))
 
 
 def _tls_options(files: Certificate) -> Any:

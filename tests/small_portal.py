@@ -9,7 +9,7 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatweb.settings")
 
-from chatweb import server
+from chatweb import jobs, server
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -81,7 +81,7 @@ async def stubborn_job() -> None:
             print("not yet", flush=True)
 
 
-JOBS: dict[str, server.Job] = {
+JOBS: dict[str, jobs.Job] = {
     "settling": settling_job,
     "failing": FailingOnce(),
     "stubborn": stubborn_job,

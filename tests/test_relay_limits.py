@@ -1,12 +1,14 @@
 """What the operator sets about the relay is what it does."""
 
+import asyncio
+
 import pytest
 from django.db import connection
 from pytest_django import Settings
 
 from conversations import catalogue
 from conversations.models import Conversation, State, User
-from conversations.relay import Relay
+from conversations.relay import Relay, learn_models
 from tests.dictation import Dictation
 from tests.relays import ask, database_locked, kept, running, settled
 from tests.upstream import ScriptedUpstream
@@ -65,10 +67,11 @@ async def test_a_wait_longer_than_set_goes_back_into_the_queue(
 
 
 async def test_a_servers_models_are_asked_for_as_often_as_set(
-    upstream: ScriptedUpstream, transactional_db: None, settings: Settings
+    upstream: ScriptedUpstream, settings: Settings
 ) -> None:
     settings.UPSTREAM_MODELS, settings.UPSTREAM_MODELS_SECONDS = ["auto"], 0.05
-    async with running(Relay()):
-        await until(lambda: len(catalogue.models()) == 3)
-        catalogue.learn([])
-        await until(lambda: len(catalogue.models()) == 3)
+    learning = asyncio.ensure_future(learn_models())
+    await until(lambda: len(catalogue.models()) == 3)
+    catalogue.learn([])
+    await until(lambda: len(catalogue.models()) == 3)
+    learning.cancel()

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -96,6 +97,10 @@ class Exchange:
             for job in jobs:
                 job.cancel()
             await asyncio.wait(jobs)
+            if self.is_up and self._outbox:  # at the end, what was said last
+                with suppress(RedisError, OSError):
+                    async with asyncio.timeout(settings.REDIS_TIMEOUT):
+                        await self._empty_outbox()
 
     async def _hang_up(self) -> None:
         try:
@@ -171,15 +176,18 @@ class Exchange:
 
     async def _send(self) -> None:
         while True:
-            while self._outbox:
-                envelope = self._outbox.popleft()
-                process = process_of(envelope.topic)
-                await self._layer.group_send(
-                    process_topic(process) if process else envelope.topic,
-                    {"type": "event", "from": PROCESS, **envelope.packed()},
-                )
+            await self._empty_outbox()
             self._filled.clear()
             await self._filled.wait()
+
+    async def _empty_outbox(self) -> None:
+        while self._outbox:
+            envelope = self._outbox.popleft()
+            process = process_of(envelope.topic)
+            await self._layer.group_send(
+                process_topic(process) if process else envelope.topic,
+                {"type": "event", "from": PROCESS, **envelope.packed()},
+            )
 
     async def _beat(self) -> None:
         while True:

@@ -19,7 +19,7 @@ from conversations.models import Choice, Generation
 from conversations.relay import watch
 from conversations.relay.prompt import compose
 from conversations.relay.run import Postponed, Run, internal, invalid
-from conversations.upstream import ChatRequest, Client, InvalidRequest, Upstream, UpstreamError
+from conversations.upstream import ChatRequest, Client, InvalidRequest, Upstream
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -62,8 +62,6 @@ class Relay:
             ]
             if server := catalogue.upstream():
                 self._client(server)  # now, so that the first answer does not wait for imports
-            if catalogue.asks_the_server():
-                loops.append(asyncio.ensure_future(self._learn_loop()))
             done, _pending = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for loop in done:
                 loop.result()  # loops have no end of their own: raises what broke it
@@ -76,8 +74,10 @@ class Relay:
     async def drain(self, seconds: float) -> None:
         """Claims nothing more, and waits until what it writes has ended, or for so long."""
         self._draining = True
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=seconds)
+        deadline = time.monotonic() + seconds
+        # Again, since what was just being claimed still begins.
+        while self._tasks and (left := deadline - time.monotonic()) > 0:
+            await asyncio.wait(set(self._tasks), timeout=left)
 
     async def _end(self) -> None:
         self._ending = True
@@ -224,16 +224,6 @@ class Relay:
             await asyncio.sleep(settings.TICK_SECONDS)
             for run in tuple(self._runs.values()):
                 await events.hub.deliver(run.tick())
-
-    async def _learn_loop(self) -> None:
-        while True:
-            server = catalogue.upstream()
-            if server is not None:
-                try:
-                    catalogue.learn(await self._client(server).models())
-                except UpstreamError as error:
-                    log.warning("asking %s for its models: %s", server.name, error.code)
-            await asyncio.sleep(settings.UPSTREAM_MODELS_SECONDS)
 
     # --- One generation ---
 

@@ -2,12 +2,13 @@
 import { byId, element, openConversation, request, wentToSignIn, word } from "./dom.js";
 import { isSignedOut, leaveThread, openNew, signedOut } from "./leaving.js";
 import { forgetFrames, startLive, threadMessages } from "./live.js";
-import { removeRow, showRow } from "./rows.js";
+import { refreshRows, removeRow, showRow } from "./rows.js";
 import { Connection } from "./socket.js";
 import { poll, sync } from "./sync.js";
 import { toast } from "./toast.js";
 
 const NOTICE_AFTER = 2000;
+const MISSED_SPREAD = 1000; // all pages of a process are told at once
 
 let connection = null;
 let notice = 0;
@@ -23,7 +24,15 @@ const messages = {
       toast(word("gone"));
     }
   },
+  missed: () => setTimeout(catchUp, Math.random() * MISSED_SPREAD),
 };
+
+/** After a time in which anything may have happened. */
+function catchUp() {
+  watch();
+  sync();
+  refreshRows();
+}
 
 export function watch() {
   forgetFrames();
@@ -71,8 +80,8 @@ export function startConnection() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   connection = new Connection(`${scheme}//${location.host}${document.body.dataset.socket}`, {
     opened() {
-      watch();
-      if (returning) sync();
+      if (returning) catchUp();
+      else watch();
       returning = true;
     },
     received: (message) => messages[message.t]?.(message),

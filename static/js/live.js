@@ -11,7 +11,7 @@ import {
 import { dressCode } from "./code.js";
 import { byId, element, openConversation, parse, word } from "./dom.js";
 import { applyPatch, lastElement } from "./patch.js";
-import { sync } from "./sync.js";
+import { poll, sync } from "./sync.js";
 import { showTimes } from "./times.js";
 
 const shown = new Map(); // generation → number of the last frame that is in the page
@@ -140,6 +140,9 @@ export const threadMessages = {
   },
   changed(message) {
     if (here(message)) sync();
+  },
+  silent(message) {
+    if (here(message)) poll();
   },
   tick(message) {
     if (message.g) {

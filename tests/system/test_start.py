@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from conversations.localmodel import free_port
-from conversations.management.commands.start import names_of
+from conversations.management.listening import names_of
 from tests.certificates import self_signed
 from tests.processes import Program, program
 

@@ -1,0 +1,125 @@
+"""`manage.py serve`: the portal in production, in one process or several."""
+
+import os
+import socket
+import sys
+from argparse import SUPPRESS, ArgumentParser
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from chatweb import installation, server, soundness, supervisor
+from chatweb.jobs import Job
+from conversations import events, health
+from conversations.management import listening
+
+# After what answers and sockets may take: to be started, to log, to be scheduled.
+ENDING_SECONDS = 10
+
+
+class Command(BaseCommand):
+    help = "Serve the portal in production. Tables are made by `migrate` before."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        listening.add_arguments(parser)
+        parser.add_argument(
+            "--processes", type=int, default=1, help="processes that share the port (1 to 64)"
+        )
+        parser.add_argument(
+            "--relay",
+            choices=("inside", "outside"),
+            default="inside",
+            help="outside: answers are written by `runrelay`, so that ending this cuts none",
+        )
+        parser.add_argument("--inherited", type=int, default=-1, help=SUPPRESS)
+
+    def handle(
+        self,
+        *_args: str,
+        port: int,
+        host: str,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        insecure: bool,
+        processes: int,
+        relay: str,
+        inherited: int,
+        **_options: object,
+    ) -> None:
+        if not 1 <= processes <= 64:
+            raise CommandError(f"--processes {processes} is not between 1 and 64.")
+        tls = listening.certificate(tls_cert, tls_key)
+        _refuse_an_open_line(host, has_tls=tls is not None, insecure=insecure)
+        several = processes > 1 or relay == "outside"
+        if inherited >= 0:
+            supervisor.end_with_parent()
+            self._serve(socket.socket(fileno=inherited), tls, relay)
+            return
+        refuse(several=several)
+        listener = listening.listen(host, port)
+        scheme = "https" if settings.SECURE else "http"
+        address = f"{scheme}://{listening.shown(host)}:{listener.getsockname()[1]}"
+        with ExitStack() as stack:
+            if not settings.CHANNEL_LAYERS:
+                stack.enter_context(listening.alone_with_the_data())
+            self.check(include_deployment_checks=settings.SECURE)
+            installation.collect_static()
+            connections.close_all()
+            if processes == 1:
+                self._serve(listener, tls, relay, address)
+            else:
+                self._supervise(listener, processes)
+                self.stdout.write("All processes have ended.")
+
+    def _serve(
+        self, listener: socket.socket, tls: server.Certificate | None, relay: str, at: str = ""
+    ) -> None:
+        from conversations.relay import Duty, learn_models  # with httpx: later than what may refuse
+
+        duty = Duty()
+
+        async def leave() -> None:
+            health.leave()
+            await duty.drain()
+
+        beside: dict[str, Job] = {"exchange": events.hub.run, "catalogue": learn_models}
+        if relay == "inside":
+            beside["relay"] = duty.run
+        ready = f"{settings.PORTAL_NAME} is served by process {os.getpid()}{at and f' at {at}'}."
+        with suppress(KeyboardInterrupt):
+            server.run(
+                listener,
+                tls=tls,
+                beside=beside,
+                drain=leave,
+                on_ready=lambda: print(ready, file=self.stdout, flush=True),
+            )
+
+    def _supervise(self, listener: socket.socket, processes: int) -> None:
+        listener.set_inheritable(True)
+        child = [sys.executable, *sys.orig_argv[1:], "--inherited", str(listener.fileno())]
+        patience = settings.RELAY_DRAIN_SECONDS + settings.GOODBYE_SECONDS + ENDING_SECONDS
+        supervisor.supervise([child] * processes, share=[listener.fileno()], patience=patience)
+
+
+def refuse(*, several: bool, sessions: bool = True) -> None:
+    """Raises CommandError with all that must be set right first."""
+    if found := list(soundness.refusals(several=several, sessions=sessions)):
+        raise CommandError("\n".join(found))
+
+
+def _refuse_an_open_line(host: str, *, has_tls: bool, insecure: bool) -> None:
+    if settings.SECURE and not has_tls and not settings.BEHIND_PROXY:
+        raise CommandError(
+            "Browsers would be sent from here to https for ever: give --tls-cert and --tls-key, "
+            "set BEHIND_PROXY=on where a proxy ends TLS, or SECURE=off for a trial on this machine."
+        )
+    if not settings.SECURE and not listening.is_loopback(host) and not insecure:
+        raise CommandError(
+            f"SECURE=off and --host {host} would let others in over a line that anybody on it "
+            "can read. Use TLS, or --insecure if that is what you want."
+        )

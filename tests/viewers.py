@@ -33,14 +33,17 @@ class Shown:
 class Viewer:
     """`received` holds every message; `answers` what the frames have made of each generation."""
 
-    def __init__(self, cookie: str, *, acknowledges: bool = True, origin: str = "") -> None:
+    def __init__(
+        self, cookie: str, *, acknowledges: bool = True, origin: str = "", socket: Any = None
+    ) -> None:
         headers = [(b"host", HOST.encode()), (b"origin", (origin or f"http://{HOST}").encode())]
         headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode()))
-        self._socket = WebsocketCommunicator(application, "/ws/", headers=headers)
+        self._socket = socket or WebsocketCommunicator(application, "/ws/", headers=headers)
         self._acknowledges = acknowledges
         self.received: list[dict[str, Any]] = []
         self.answers: dict[str, Shown] = {}
         self.skip: set[tuple[str, int]] = set()
+        self._ended: dict[str, str] = {}
         self.code: int | None = None
         self._reading: asyncio.Task[None] | None = None
 
@@ -99,12 +102,16 @@ class Viewer:
                 shown.tree = parse(message["html"])
             case "frame":
                 await self._show_frame(message)
+            case "settled":
+                self._ended[message["m"]] = message["html"]
             case "tick" if "g" in message:
                 if message["n"] != self.answers.setdefault(message["g"], Shown()).seq:
                     await self.send({"t": "keys"})
 
     async def _show_frame(self, message: dict[str, Any]) -> None:
         shown = self.answers.setdefault(message["g"], Shown())
+        if not shown.seq and message["m"] in self._ended:  # an answer that goes on
+            shown.tree = tree_of_article(self._ended[message["m"]])
         if (message["g"], message["n"]) in self.skip or message["n"] <= shown.seq:
             return
         if message["n"] != shown.seq + 1:

@@ -45,6 +45,7 @@ class Exchange:
         self._following = asyncio.Lock()
         self._outbox: deque[Envelope] = deque()
         self._filled = asyncio.Event()
+        self._sent = asyncio.Event()
         self._broken = asyncio.Event()
         self._heard = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,6 +75,7 @@ class Exchange:
     async def _stay(self, hear: Hear, returned: Returned, *, first: bool) -> None:
         """Joins all topics and goes on until something breaks, which it raises."""
         self._outbox.clear()  # stale: whoever waited for it has noticed
+        self._sent.set()
         self._broken.clear()
         self._heard = time.monotonic()
         async with asyncio.timeout(settings.EXCHANGE_SILENCE_SECONDS):
@@ -91,16 +93,17 @@ class Exchange:
         ]
         try:
             done, _others = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+            self.is_up = False
             for job in done:
                 job.result()
         finally:
+            if self.is_up:  # ended, not broken: what was said last still goes out
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(settings.REDIS_TIMEOUT):
+                        await self._sent.wait()
             for job in jobs:
                 job.cancel()
             await asyncio.wait(jobs)
-            if self.is_up and self._outbox:  # at the end, what was said last
-                with suppress(RedisError, OSError):
-                    async with asyncio.timeout(settings.REDIS_TIMEOUT):
-                        await self._empty_outbox()
 
     async def _hang_up(self) -> None:
         try:
@@ -117,6 +120,7 @@ class Exchange:
             self.dropped += 1
             return
         self._outbox.append(envelope)
+        self._sent.clear()
         self._filled.set()
 
     async def subscribe(self, topic: str) -> None:
@@ -176,18 +180,16 @@ class Exchange:
 
     async def _send(self) -> None:
         while True:
-            await self._empty_outbox()
+            while self._outbox:
+                envelope = self._outbox.popleft()
+                process = process_of(envelope.topic)
+                await self._layer.group_send(
+                    process_topic(process) if process else envelope.topic,
+                    {"type": "event", "from": PROCESS, **envelope.packed()},
+                )
+            self._sent.set()
             self._filled.clear()
             await self._filled.wait()
-
-    async def _empty_outbox(self) -> None:
-        while self._outbox:
-            envelope = self._outbox.popleft()
-            process = process_of(envelope.topic)
-            await self._layer.group_send(
-                process_topic(process) if process else envelope.topic,
-                {"type": "event", "from": PROCESS, **envelope.packed()},
-            )
 
     async def _beat(self) -> None:
         while True:

@@ -21,23 +21,13 @@ def configured(url: str, *, pool: int, timeout: float) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     elif database["ENGINE"] == POSTGRESQL:
+        # A connection that the server has closed is found out before a request gets it.
+        database["CONN_HEALTH_CHECKS"] = True
         options = database.setdefault("OPTIONS", {})
-        options["pool"] = {
-            "min_size": 1,
-            "max_size": pool,
-            "timeout": timeout,
-            # A connection that the server has closed is found out before a request gets it.
-            "check": _is_alive,
-        }
+        options["pool"] = {"min_size": 1, "max_size": pool, "timeout": timeout}
         milliseconds = int(timeout * 1000)
         options.setdefault("connect_timeout", max(2, int(timeout / 4)))
         options["options"] = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"
     else:
         raise ImproperlyConfigured("DATABASE_URL must be a sqlite:/// or a postgres:// address.")
     return database
-
-
-def _is_alive(connection: Any) -> None:
-    from psycopg_pool import ConnectionPool  # only where it is used
-
-    ConnectionPool.check_connection(connection)

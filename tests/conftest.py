@@ -17,6 +17,8 @@ from tests import relays
 from tests.upstream import ScriptedUpstream
 from tests.upstream.stage import KEY, Stage
 
+pytest_plugins = ["tests.engines"]
+
 # Threads share the machine's two cores, so time says nothing about an example.
 hypothesis_settings.register_profile("dev", deadline=None)
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)

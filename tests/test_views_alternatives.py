@@ -48,6 +48,21 @@ def test_another_answer_takes_the_place_of_the_first_which_stays_a_step_away(
     assert re.search(r"1\s*/\s*2", html)
 
 
+def test_each_of_several_answers_leads_to_its_neighbours(
+    client: Client, sent: actions.messages.Sent, conversation: Conversation
+) -> None:
+    answers = [sent.answer.public_id]
+    for _ in range(2):
+        end()
+        client.post(f"/m/{answers[-1]}/alternatives/")
+        answers.append(Message.objects.latest("pk").public_id)
+    end()
+    first, second, third = answers
+    for shown_one, neighbours in {first: [second], second: [first, third], third: [second]}.items():
+        client.post(f"/m/{shown_one}/head/")
+        assert re.findall(r"/m/(\w+)/head/", shown(client, conversation)) == neighbours
+
+
 def test_while_an_answer_runs_another_one_is_refused_in_words(
     client: Client, sent: actions.messages.Sent
 ) -> None:

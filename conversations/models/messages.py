@@ -3,7 +3,6 @@
 from typing import Self
 
 from django.db import models
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -70,12 +69,18 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """With all that the thread shows of a message."""
         from conversations.models.generations import Choice
 
-        choices = Choice.objects.select_related("generation__stopped_by")
+        choices = Choice.objects.select_related("generation__stopped_by").defer(
+            # Names every message of the branch, for each message of the branch.
+            "generation__request",
+            "generation__error_detail",
+        )
         return (
             self.select_related("author", "parent")
             .defer("parent__text", "parent__html", "parent__reasoning")
-            .prefetch_related(models.Prefetch("choices", choices))
-            .with_alternatives()
+            .prefetch_related(
+                models.Prefetch("choices", choices),
+                models.Prefetch("parent__children", _answers(), to_attr="answers"),
+            )
         )
 
     def read_for_thread(self) -> list["Message"]:
@@ -83,38 +88,18 @@ class MessageQuerySet(models.QuerySet["Message"]):
         then shows its last words under an older state, which the page corrects; the other way
         round it would show a final state over half a text, and nothing would follow."""
         rows = list(self.for_thread().defer(*TEXTS))
-        texts = Message.objects.only(*TEXTS).in_bulk([row.pk for row in rows])
+        wanted = Message.objects.filter(pk__in=[row.pk for row in rows])
+        texts = {pk: texts for pk, *texts in wanted.values_list("pk", *TEXTS)}
         for row in rows:
-            for name in TEXTS:
-                setattr(row, name, getattr(texts[row.pk], name))
+            for name, text in zip(TEXTS, texts[row.pk], strict=True):
+                setattr(row, name, text)
         return rows
 
-    def with_alternatives(self) -> Self:
-        """Adds `alternatives` (how many answers the question has), `alternative_number` (from 1),
-        and the public ids of its neighbours, null at the ends."""
-        siblings = (
-            Message.objects.filter(
-                parent=models.OuterRef("parent"), role=Author.ASSISTANT, deleted_at=None
-            )
-            .order_by()
-            .values("parent")
-        )
-        before = models.Q(pk__lt=models.OuterRef("pk"))
-        after = models.Q(pk__gt=models.OuterRef("pk"))
-        return self.annotate(
-            alternatives=models.Subquery(siblings.annotate(n=models.Count("pk")).values("n")),
-            alternative_number=Coalesce(
-                models.Subquery(siblings.filter(before).annotate(n=models.Count("pk")).values("n")),
-                0,
-            )
-            + 1,
-            previous_alternative=models.Subquery(
-                siblings.filter(before).order_by("-pk").values("public_id")[:1]
-            ),
-            next_alternative=models.Subquery(
-                siblings.filter(after).order_by("pk").values("public_id")[:1]
-            ),
-        )
+
+def _answers() -> MessageQuerySet:
+    """Questions' answers, as much of them as their neighbours show."""
+    answers = Message.objects.filter(role=Author.ASSISTANT, deleted_at=None)
+    return answers.only("public_id", "parent").order_by("pk")
 
 
 class Message(models.Model):
@@ -140,6 +125,9 @@ class Message(models.Model):
 
     objects = MessageQuerySet.as_manager()
 
+    # A question's, oldest first; set where one of them is read for the thread.
+    answers: "list[Message]"
+
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
@@ -149,6 +137,33 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def alternatives(self) -> int:
+        """How many answers its question has; 0 for what answers nothing."""
+        return len(self._beside)
+
+    @property
+    def alternative_number(self) -> int:
+        """From 1."""
+        return self._beside.index(self) + 1
+
+    @property
+    def previous_alternative(self) -> str | None:
+        return self._neighbour(-1)
+
+    @property
+    def next_alternative(self) -> str | None:
+        return self._neighbour(1)
+
+    @property
+    def _beside(self) -> "list[Message]":
+        """The answers to the same question, this one among them."""
+        return self.parent.answers if self.parent and self.role == Author.ASSISTANT else []
+
+    def _neighbour(self, step: int) -> str | None:
+        place = self._beside.index(self) + step
+        return self._beside[place].public_id if 0 <= place < len(self._beside) else None
 
     @property
     def rendered(self) -> SafeString:

@@ -30,15 +30,9 @@ def conversation(
 
     `deleted` looks among those that were deleted instead, for undo.
     """
-    row = (
-        Conversation.objects.filter(
-            public_id=public_id,
-            deleted_at__isnull=not deleted,
-            **_takes_part(user, to),
-        )
-        .with_writing()
-        .first()
-    )
+    row = Conversation.objects.filter(
+        public_id=public_id, deleted_at__isnull=not deleted, **_takes_part(user, to)
+    ).first()
     if row is None:
         raise Http404
     return row

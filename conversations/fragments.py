@@ -51,7 +51,7 @@ class Article:
             [
                 f"{state.pk}-{state.state}-{bool(state.settled_at):d}" if state else "",
                 f"{edited.timestamp():.0f}" if edited else "",
-                str(getattr(self.message, "alternatives", 1)),
+                str(self.message.alternatives),
             ]
         )
 
@@ -68,12 +68,8 @@ def _may_continue(message: Message, generation: Generation | None) -> bool:
     return server is not None and server.can_continue
 
 
-def articles(messages: list[Message]) -> str:
-    return "".join(article(message) for message in messages)
-
-
-def article(message: Message) -> str:
-    return render_to_string("conversations/_message.html", {"article": Article.of(message)})
+def article(article: Article) -> str:
+    return render_to_string("conversations/_message.html", {"article": article})
 
 
 def row(conversation: Conversation) -> str:

@@ -10,9 +10,10 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 from pytest_django import Settings
 
-from conversations import actions
+from conversations import actions, fragments
 from conversations.actions.messages import Sent, title_from
 from conversations.actions.refusals import NoModel, TooManyAnswers, TurnRunning
+from conversations.fragments import Article
 from conversations.models import (
     AuditEntry,
     Choice,
@@ -79,6 +80,21 @@ def test_sending_writes_a_question_an_empty_answer_and_a_queued_generation(
     assert (generation.state, generation.question) == (State.QUEUED, question)
     assert generation.request["messages"] == [question.public_id]
     assert Conversation.objects.get().head == answer
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_was_just_sent_looks_as_it_does_when_it_is_read(
+    conversation: Conversation, alice: User, before: int
+) -> None:
+    for _ in range(before):
+        send(conversation, alice)
+        end_turn(conversation)
+    sent = actions.messages.send(
+        conversation=conversation, author=alice, text="*Why?*", request_id=uuid4()
+    )
+    rows = Message.objects.filter(pk__in=[sent.question.pk, sent.answer.pk]).order_by("depth")
+    read = [Article.of(row) for row in rows.read_for_thread()]
+    assert sent.html == "".join(map(fragments.article, read))
 
 
 def test_the_same_request_id_twice_is_the_same_message(

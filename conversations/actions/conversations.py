@@ -12,19 +12,21 @@ from conversations.models import (
     Conversation,
     Generation,
     Message,
-    Participant,
     RightsChange,
     User,
 )
 
 
-def changed(conversation: Conversation, *, active: bool = False) -> int:
-    """Counts a change that pages show, inside the caller's transaction; the new revision."""
-    fields: dict[str, Any] = {"revision": F("revision") + 1}
+def changed(conversation: Conversation, *, active: bool = False, **columns: Any) -> int:
+    """Makes and counts a change that pages show, inside the caller's transaction; the new
+    revision."""
     if active:
-        fields["active_at"] = timezone.now()
-    Conversation.objects.filter(pk=conversation.pk).update(**fields)
-    conversation.refresh_from_db(fields=["revision", "active_at"])
+        columns["active_at"] = timezone.now()
+    row = Conversation.objects.filter(pk=conversation.pk)
+    row.update(revision=F("revision") + 1, **columns)
+    for name, value in columns.items():
+        setattr(conversation, name, value)
+    conversation.revision = row.values_list("revision", flat=True).get()
     return conversation.revision
 
 
@@ -32,12 +34,12 @@ def tell_rows(conversation: Conversation, *, moves: bool) -> None:
     """On commit, every participant's sidebar gets the conversation's row."""
 
     def tell() -> None:
-        fresh = Conversation.objects.with_writing().get(pk=conversation.pk)
-        if fresh.deleted_at:  # an answer that ends unseen brings no row back
-            return
-        html = fragments.row(fresh)
-        for user_id in _participant_ids(conversation):
-            events.tell(events.RowChanged(user_id, conversation.public_id, html, moves))
+        # Not where it is deleted: an answer that ends unseen brings no row back.
+        there = Conversation.objects.filter(pk=conversation.pk, deleted_at=None)
+        html = ""
+        for row in there.with_writing().for_each_participant():
+            html = html or fragments.row(row)
+            events.tell(events.RowChanged(row.reader, row.public_id, html, moves))
 
     transaction.on_commit(tell, robust=True)
 
@@ -48,10 +50,7 @@ def tell_changed(conversation: Conversation, revision: int) -> None:
 
 def rename(*, conversation: Conversation, actor: User, title: str) -> None:
     with audit.action(actor, "conversation.renamed", conversation):
-        conversation.title = title
-        conversation.is_named = True
-        conversation.save(update_fields=["title", "is_named"])
-        tell_changed(conversation, changed(conversation))
+        tell_changed(conversation, changed(conversation, title=title, is_named=True))
         tell_rows(conversation, moves=False)
 
 
@@ -66,11 +65,10 @@ def configure(
     """Sets what the next turns are asked with."""
     told = {name: value for name, value in parameters.items() if name != "stop"}  # people's words
     with audit.action(actor, "conversation.configured", conversation, model=model, parameters=told):
-        conversation.model = model
-        conversation.parameters = parameters
-        conversation.system_prompt = system_prompt
-        conversation.save(update_fields=["model", "parameters", "system_prompt"])
-        tell_changed(conversation, changed(conversation))
+        revision = changed(
+            conversation, model=model, parameters=parameters, system_prompt=system_prompt
+        )
+        tell_changed(conversation, revision)
 
 
 def choose_head(*, conversation: Conversation, actor: User, message: Message) -> None:
@@ -84,17 +82,13 @@ def choose_head(*, conversation: Conversation, actor: User, message: Message) ->
         if Generation.objects.open().filter(conversation=conversation).exists():
             raise TurnRunning
         leaf = Message.objects.newest_leaf_below(message.pk)
-        conversation.head = leaf
-        conversation.save(update_fields=["head"])
-        tell_changed(conversation, changed(conversation))
+        tell_changed(conversation, changed(conversation, head=leaf))
 
 
 def delete(*, conversation: Conversation, actor: User) -> None:
     """Hides it from everybody; an answer that is being written is finished unseen."""
     with audit.action(actor, "conversation.deleted", conversation):
-        conversation.deleted_at = timezone.now()
-        conversation.save(update_fields=["deleted_at"])
-        changed(conversation)
+        changed(conversation, deleted_at=timezone.now())
         for participant in conversation.participants.select_related("user"):
             RightsChange.objects.create(user=participant.user, conversation=conversation)
             gone = events.ConversationGone(participant.user.public_id, conversation.public_id)
@@ -103,12 +97,5 @@ def delete(*, conversation: Conversation, actor: User) -> None:
 
 def restore(*, conversation: Conversation, actor: User) -> None:
     with audit.action(actor, "conversation.restored", conversation):
-        conversation.deleted_at = None
-        conversation.save(update_fields=["deleted_at"])
-        changed(conversation)
+        changed(conversation, deleted_at=None)
         tell_rows(conversation, moves=False)
-
-
-def _participant_ids(conversation: Conversation) -> list[str]:
-    rows = Participant.objects.filter(conversation=conversation)
-    return list(rows.values_list("user__public_id", flat=True))

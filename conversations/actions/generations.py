@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -94,18 +95,16 @@ class Settlement:
         }
 
 
-def request(*, conversation: Conversation, question: Message, actor: User) -> Message:
-    """Queues a new answer to a question, inside the caller's transaction; its empty message."""
+def request(*, conversation: Conversation, question: Message, actor: User) -> Choice:
+    """Queues a new answer to a question, inside the caller's transaction, which makes its empty
+    message the head."""
     answer = Message.objects.create(
         conversation=conversation,
         parent=question,
         depth=question.depth + 1,
         role=Author.ASSISTANT,
     )
-    _queue(conversation, question, actor, answer)
-    conversation.head = answer
-    conversation.save(update_fields=["head"])
-    return answer
+    return _queue(conversation, question, actor, answer)
 
 
 def retry(*, answer: Message, actor: User) -> Message:
@@ -114,8 +113,8 @@ def retry(*, answer: Message, actor: User) -> Message:
     if question is None or answer.role != Author.ASSISTANT:
         raise NothingToAnswer
     with _one_turn(), audit.action(actor, "answer.retried", conversation):
-        message = request(conversation=conversation, question=question, actor=actor)
-        _tell_queued(conversation)
+        message = request(conversation=conversation, question=question, actor=actor).message
+        _tell_queued(conversation, head=message)
     return message
 
 
@@ -335,14 +334,17 @@ class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …
 
 def _queue(
     conversation: Conversation, question: Message, actor: User, answer: Message, prefill: str = ""
-) -> None:
+) -> Choice:
     model = catalogue.find(conversation.model)
     if model is None:
         raise NoModel(conversation.model)
-    if Generation.objects.open().filter(conversation=conversation).exists():
+    in_the_way = Generation.objects.open().filter(
+        Q(conversation=conversation) | Q(requested_by=actor)
+    )
+    turns = list(in_the_way.values_list("conversation_id", "requested_by_id"))
+    if any(where == conversation.pk for where, _who in turns):
         raise TurnRunning
-    mine = Generation.objects.open().filter(requested_by=actor).count()
-    if mine >= settings.GENERATIONS_PER_USER:
+    if sum(who == actor.pk for _where, who in turns) >= settings.GENERATIONS_PER_USER:
         raise TooManyAnswers(settings.GENERATIONS_PER_USER)
     branch = Message.objects.branch_to(question.pk).filter(kind=Kind.TURN, deleted_at=None)
     generation = Generation.objects.create(
@@ -358,11 +360,12 @@ def _queue(
             "prefill": prefill,
         },
     )
-    Choice.objects.create(generation=generation, message=answer, starts_at=len(prefill))
+    return Choice.objects.create(generation=generation, message=answer, starts_at=len(prefill))
 
 
-def _tell_queued(conversation: Conversation) -> None:
-    conversations.tell_changed(conversation, conversations.changed(conversation, active=True))
+def _tell_queued(conversation: Conversation, **columns: Any) -> None:
+    revision = conversations.changed(conversation, active=True, **columns)
+    conversations.tell_changed(conversation, revision)
     events.on_commit(events.WorkQueued())
     conversations.tell_rows(conversation, moves=True)
 
@@ -374,7 +377,7 @@ def _tell_settled(generation: Generation) -> None:
 
     def tell() -> None:
         for message in Message.objects.for_thread().filter(choices__generation=generation):
-            html = fragments.article(message)
+            html = fragments.article(fragments.Article.of(message))
             events.tell(
                 events.MessageSettled(conversation.public_id, revision, message.public_id, html)
             )

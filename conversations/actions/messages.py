@@ -1,33 +1,36 @@
 """Sending: a question, the empty answer, and the generation that is to fill it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from conversations import audit, events, fragments, markdown
 from conversations.actions import conversations, generations
 from conversations.actions.refusals import SentElsewhere, TurnRunning
-from conversations.models import Author, Conversation, Message, Participant, Role, User
+from conversations.fragments import Article
+from conversations.models import Author, Choice, Conversation, Message, Participant, Role, User
+from conversations.models.messages import TEXTS
 
 _PAIRED_MARKS = re.compile(r"(\*{1,3}|`+|~~)(?=\S)(.+?)(?<=\S)\1")
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A question, and its first answer."""
+    """A question, and its first answer; both as the thread shows them."""
 
     question: Message
     answer: Message
+    articles: tuple[Article, Article] = field(compare=False)
 
     @cached_property
     def html(self) -> str:
-        """Both articles; made once, for those who hear of them and for the one who asked."""
-        rows = Message.objects.filter(pk__in=[self.question.pk, self.answer.pk])
-        return fragments.articles(rows.order_by("depth").read_for_thread())
+        """Made once, for those who hear of them and for the one who asked."""
+        return "".join(fragments.article(article) for article in self.articles)
 
 
 def start(
@@ -87,7 +90,7 @@ def title_from(text: str) -> str:
 def _send(conversation: Conversation, author: User, text: str, html: str, request_id: UUID) -> Sent:
     # Locks the row on PostgreSQL, so that two senders do not answer the same head.
     conversation = Conversation.objects.select_for_update().get(pk=conversation.pk)
-    parent = conversation.head
+    parent = _head(conversation)
     question = Message.objects.create(
         conversation=conversation,
         parent=parent,
@@ -99,32 +102,47 @@ def _send(conversation: Conversation, author: User, text: str, html: str, reques
         html_version=markdown.RENDERER_VERSION,
         request_id=request_id,
     )
-    answer = generations.request(conversation=conversation, question=question, actor=author)
-    revision = conversations.changed(conversation, active=True)
+    choice = generations.request(conversation=conversation, question=question, actor=author)
+    revision = conversations.changed(conversation, active=True, head=choice.message)
     # Pages know the answer before the relay tells them how it goes.
-    sent = Sent(question, answer)
+    sent = _just_sent(question, choice)
     transaction.on_commit(lambda: _tell_added(conversation, revision, sent), robust=True)
     events.on_commit(events.WorkQueued())
     conversations.tell_rows(conversation, moves=True)
     return sent
 
 
+def _head(conversation: Conversation) -> Message | None:
+    """Without its text, which may be long. Apart from the locking: a row joined to one that was
+    waited for may be an older head than the one it names by now."""
+    if conversation.head_id is None:
+        return None
+    return Message.objects.defer(*TEXTS).get(pk=conversation.head_id)
+
+
 def _tell_added(conversation: Conversation, revision: int, sent: Sent) -> None:
     events.tell(events.MessageAdded(conversation.public_id, revision, sent.html))
 
 
-def _sent_before(author: User, request_id: UUID) -> Sent | None:
-    question = (
-        Message.objects.select_related("conversation")
-        .filter(author=author, request_id=request_id)
-        .first()
+def _just_sent(question: Message, choice: Choice) -> Sent:
+    """What the tables hold of it is known: nothing is read again."""
+    answer = choice.message
+    question.answers = [answer]
+    asked = Article(question, None, offers_continue=False)
+    return Sent(
+        question, answer, (asked, Article(answer, choice.generation, offers_continue=False))
     )
-    if question is None:
+
+
+def _sent_before(author: User, request_id: UUID) -> Sent | None:
+    mine = Message.objects.filter(author=author, request_id=request_id)
+    pk = mine.values_list("pk", flat=True).first()
+    if pk is None:
         return None
-    answer = question.children.filter(role=Author.ASSISTANT).order_by("pk").first()
-    if answer is None:  # a message always comes with its first answer, in one transaction
-        raise LookupError(question.public_id)
-    return Sent(question, answer)
+    both = Message.objects.filter(Q(pk=pk) | Q(parent=pk, role=Author.ASSISTANT))
+    # A message always comes with its first answer, in one transaction.
+    question, answer = both.order_by("depth", "pk")[:2].read_for_thread()
+    return Sent(question, answer, (Article.of(question), Article.of(answer)))
 
 
 def _sent_meanwhile(author: User, request_id: UUID) -> Sent:

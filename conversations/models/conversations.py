@@ -28,6 +28,10 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         running = Generation.objects.filter(conversation=models.OuterRef("pk"), state__in=OPEN)
         return self.annotate(is_writing=models.Exists(running))
 
+    def for_each_participant(self) -> Self:
+        """Each as often as it has participants, whose public id is its `reader`."""
+        return self.annotate(reader=models.F("participants__user__public_id"))
+
 
 class Conversation(models.Model):
     """What people and a model share: a tree of messages, of which all see the branch to `head`."""
@@ -50,6 +54,8 @@ class Conversation(models.Model):
     deleted_at = models.DateTimeField(null=True)
 
     objects = ConversationQuerySet.as_manager()
+
+    reader: str  # set by for_each_participant
 
     class Meta:
         verbose_name = _("conversation")

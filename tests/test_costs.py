@@ -1,17 +1,24 @@
 """How many queries a question costs. A number that has to be raised here is a cost for everybody:
 each is a good part of a millisecond, and one process has a thousand of those a second."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import SyncToAsync
+from channels.testing import HttpCommunicator
+from django.conf import settings
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
+from chatweb.asgi import application
 from conversations import actions
 from conversations.actions.generations import Kept, Settlement
 from conversations.models import Choice, Conversation, State, User
 from conversations.relay import Relay
 from conversations.relay.prompt import compose
+from tests.relays import db
+from tests.viewers import session_of
 
 pytestmark = pytest.mark.django_db
 
@@ -117,3 +124,29 @@ def test_a_page(
     with django_assert_num_queries(11):
         page = client.get(f"/c/{conversation.public_id}/")
     assert page.content.count(b"<article") == 2 * questions
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_page_takes_three_trips_to_its_thread(
+    conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To say that it begins, to make it, and to say that it ended."""
+    trips: list[object] = []
+    to_thread = SyncToAsync.__call__
+
+    def counting(self: Any, *arguments: Any, **named: Any) -> Any:
+        trips.append(self.func)
+        return to_thread(self, *arguments, **named)
+
+    cookie = f"{settings.SESSION_COOKIE_NAME}={await db(session_of, alice)}"
+    page = HttpCommunicator(
+        application,
+        "GET",
+        f"/c/{conversation.public_id}/",
+        headers=[(b"host", b"testserver"), (b"cookie", cookie.encode())],
+    )
+    monkeypatch.setattr(SyncToAsync, "__call__", counting)
+    response = await page.get_response(timeout=10)
+    await page.wait(timeout=10)
+    assert response["status"] == 200
+    assert len(trips) == 3, trips

@@ -151,3 +151,9 @@ def test_one_byte_at_a_time_changes_nothing(stream: bytes) -> None:
 def test_what_is_sent_as_data_comes_back(texts: list[str], end: bytes) -> None:
     stream = b"".join(b"data: " + text.encode() + end + end for text in texts)
     assert [event.data.decode() for event in decode(stream)] == texts
+
+
+def test_what_came_ahead_of_too_large_an_event_in_the_same_bytes_is_not_lost() -> None:
+    with pytest.raises(EventTooLarge) as caught:
+        SSEDecoder(100).feed(b"data: small\n\ndata: " + b"x" * 200)
+    assert [event.data for event in caught.value.ahead] == [b"small"]

@@ -166,7 +166,12 @@ class Answer:
                 raise TooLarge
             return
         comments = self._decoder.comments
-        events = self._decoder.feed(data)
+        try:
+            events = self._decoder.feed(data)
+        except EventTooLarge as too_large:
+            for event in too_large.ahead:
+                self._reader.feed(event)
+            raise
         if events or self._decoder.comments > comments:
             self._silence = 0.0
         for event in events:

@@ -8,10 +8,6 @@ from typing import NamedTuple
 BOM = b"\xef\xbb\xbf"
 
 
-class EventTooLarge(Exception):
-    """An event grew over the decoder's limit."""
-
-
 class ServerSentEvent(NamedTuple):
     """`data` is not decoded: the JSON parser wants bytes. `complete` is False when the stream
     ended before the blank line that closes an event.
@@ -20,6 +16,14 @@ class ServerSentEvent(NamedTuple):
     event: str
     data: bytes
     complete: bool = True
+
+
+class EventTooLarge(Exception):
+    """An event grew over the decoder's limit; `ahead` of it came others in the same bytes."""
+
+    def __init__(self, ahead: list[ServerSentEvent]) -> None:
+        super().__init__(f"after {len(ahead)} events")
+        self.ahead = ahead
 
 
 class SSEDecoder:
@@ -58,7 +62,7 @@ class SSEDecoder:
                 self._take(line, events)
         self._line += lines[-1]
         if self._size + len(self._line) > self._max:
-            raise EventTooLarge
+            raise EventTooLarge(events)
         return events
 
     def flush(self) -> list[ServerSentEvent]:
@@ -96,7 +100,7 @@ class SSEDecoder:
         if field == b"data":
             self._size += len(value) + 1
             if self._size > self._max:
-                raise EventTooLarge
+                raise EventTooLarge(events)
             self._data.append(value)
         elif field == b"event":
             self._event = value[:100]

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from conversations import catalogue
 from conversations.models import Conversation
+from conversations.sentences import in_words
 from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest
 
 
@@ -89,7 +90,7 @@ class SettingsForm(forms.Form):
             try:
                 _probe(**{name: self.parameter(data, name)})
             except InvalidRequest as error:
-                self.add_error(name, error.message)
+                self.add_error(name, in_words(error.message))
         return data
 
     def parameters(self) -> dict[str, Any]:

@@ -7,7 +7,9 @@ do is shown or hidden by the page around it; the server refuses it either way.
 from dataclasses import dataclass
 from typing import Self
 
+from django.conf import settings
 from django.template.loader import render_to_string
+from django.utils import translation
 
 from conversations import catalogue
 from conversations.models import Author, Conversation, Generation, Message, State
@@ -69,14 +71,20 @@ def _may_continue(message: Message, generation: Generation | None) -> bool:
 
 
 def article(article: Article) -> str:
-    return render_to_string("conversations/_message.html", {"article": article})
+    return _rendered("conversations/_message.html", {"article": article})
 
 
 def row(conversation: Conversation) -> str:
-    return render_to_string("conversations/_row.html", {"row": conversation})
+    return _rendered("conversations/_row.html", {"row": conversation})
 
 
 def progress(generation: Generation, *, place: int = 0) -> str:
     """The line under an answer that has no words yet: waiting, and for what."""
-    context = {"generation": generation, "place": place}
-    return render_to_string("conversations/_progress.html", context)
+    context: dict[str, object] = {"generation": generation, "place": place}
+    return _rendered("conversations/_progress.html", context)
+
+
+def _rendered(template: str, context: dict[str, object]) -> str:
+    """In the portal's language: whose request or relay it is must not show in others' pages."""
+    with translation.override(settings.LANGUAGE_CODE):
+        return render_to_string(template, context)

@@ -263,7 +263,9 @@ async def test_a_name_that_does_not_resolve_is_unreachable_for_the_operator_to_s
     transport = httpx.MockTransport(fail)
     async with Client(upstream, transport=transport, sleep=wait, jitter=lambda: 1.0) as client:
         stream = client.stream(ask())
-        assert await anext(stream) == [Retrying("unreachable", 0.375, 2)]
+        assert await anext(stream) == [
+            Retrying("unreachable", 0.375, 2, "The model's server cannot be reached.")
+        ]
         with pytest.raises(UpstreamError) as caught:
             await drain(stream)
     assert caught.value.code == "unreachable"

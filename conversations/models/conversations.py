@@ -36,7 +36,9 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 class Conversation(models.Model):
     """What people and a model share: a tree of messages, of which all see the branch to `head`."""
 
-    public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
+    public_id = models.CharField(
+        _("id"), max_length=20, unique=True, default=public_id, editable=False
+    )
     title = models.CharField(_("title"), max_length=120, blank=True)
     # False keeps a title that was made from the first message open to a better one.
     is_named = models.BooleanField(default=False)
@@ -49,9 +51,9 @@ class Conversation(models.Model):
     )
     # Counts every change that a page shows; a page that sees a jump knows that it missed one.
     revision = models.PositiveBigIntegerField(default=0)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(_("begun"), default=timezone.now)
     active_at = models.DateTimeField(_("last activity"), default=timezone.now)
-    deleted_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True)
 
     objects = ConversationQuerySet.as_manager()
 

@@ -91,10 +91,12 @@ class Team(models.Model):
 
 class TeamMember(models.Model):
     team = models.ForeignKey(Team, models.CASCADE)
-    user = models.ForeignKey(User, models.CASCADE)
+    user = models.ForeignKey(User, models.CASCADE, verbose_name=_("person"))
     is_lead = models.BooleanField(_("leads the team"), default=False)
 
     class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
         constraints = [models.UniqueConstraint(fields=["team", "user"], name="once_in_a_team")]
 
     def __str__(self) -> str:
@@ -130,12 +132,18 @@ class OneTimeLink(models.Model):
 class ReviewGrant(models.Model):
     """The right to read other people's conversations, given by somebody else and never silently."""
 
-    user = models.ForeignKey(User, models.CASCADE, related_name="review_grants")
+    user = models.ForeignKey(
+        User, models.CASCADE, related_name="review_grants", verbose_name=_("person")
+    )
     reason = models.CharField(_("reason"), max_length=200)
-    granted_by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    granted_at = models.DateTimeField(default=timezone.now)
-    revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    revoked_at = models.DateTimeField(null=True)
+    granted_by = models.ForeignKey(
+        User, models.PROTECT, related_name="+", verbose_name=_("granted by")
+    )
+    granted_at = models.DateTimeField(_("granted"), default=timezone.now)
+    revoked_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("revoked by")
+    )
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
 
     class Meta:
         verbose_name = _("review right")

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as _
 
 from conversations import events, fragments
 from conversations.actions.generations import RESTARTING, Kept, Settlement
@@ -155,7 +155,7 @@ class Run:
                     self._usage = event
                 case Started(upstream_id=upstream_id):
                     self.upstream_id = upstream_id
-                case Retrying(reason=reason, delay=delay):
+                case Retrying(message=reason, delay=delay):
                     # A wait that people would notice goes back into the queue.
                     if delay >= settings.RELAY_POSTPONE_SECONDS and self._may_postpone:
                         raise Postponed(reason, delay)

@@ -42,8 +42,10 @@ from .events import (
     UsageReported,
     Warned,
 )
+from .sentences import SENTENCES
 
 __all__ = [
+    "SENTENCES",
     "BadKey",
     "BadRequest",
     "Busy",

@@ -21,10 +21,12 @@ from .errors import (
 )
 from .events import Event
 from .patience import Patience
+from .sentences import gettext_noop
 from .sse import BOM, EventTooLarge, SSEDecoder
 
 # Seconds that `[DONE]` may be ahead of the end of the body.
 AFTER_DONE = 0.1
+EMPTY = gettext_noop("The model's server sent an empty answer.")
 
 
 class Answer:
@@ -182,7 +184,7 @@ class Answer:
             return
         self._over = True
         if self._form is None:
-            raise Unreadable("The model's server sent an empty answer.", detail="no bytes")
+            raise Unreadable(EMPTY, detail="no bytes")
         if self._form == "json":
             self._end_json()
         else:

@@ -7,9 +7,11 @@ from typing import Literal, cast
 import httpx
 
 from .errors import Unreadable
+from .sentences import gettext_noop
 from .sse import BOM
 
 INFLATED_PIECE_BYTES = 64 * 1024
+WEB_PAGE = gettext_noop("The model's server answered with a web page.")
 _FIELDS = (b":", b"data", b"event", b"id", b"retry")
 
 Form = Literal["events", "json"]
@@ -73,7 +75,7 @@ def form(start: bytes, content_type: str) -> Form | None:
         return "json"
     if start[0] in b"<":
         raise Unreadable(
-            "The model's server answered with a web page.",
+            WEB_PAGE,
             detail=f"Content-Type {content_type[:100]!r}, and the body begins with <",
         )
     events = content_type.lower().startswith("text/event-stream")

@@ -25,15 +25,17 @@ from .events import (
     Warned,
 )
 from .refusals import refusal
+from .sentences import gettext_noop
 from .sse import ServerSentEvent
 
 NAME_CHARACTERS = 200
 # More than any model can read: whoever reports more has miscounted.
 MOST_TOKENS = 1_000_000_000
 
-TOOL_NOTE = "The model asked for a tool; tools are not supported here."
-CUT_NOTE = "The answer was cut at the portal's limit."
-ASSUMED_NOTE = "The server does not say why the answer ended."
+TOOL_NOTE = gettext_noop("The model asked for a tool; tools are not supported here.")
+CUT_NOTE = gettext_noop("The answer was cut at the portal's limit.")
+ASSUMED_NOTE = gettext_noop("The server does not say why the answer ended.")
+UNKNOWN_NOTE = gettext_noop("The server ended the answer with “%(name)s”.")
 _REASONS = {
     "stop": (FinishReason.STOP, ""),
     "length": (FinishReason.LENGTH, ""),
@@ -221,7 +223,7 @@ class AnswerReader:
         if known is None:
             name = self._name(reason) or "?"
             self._warn("unknown_finish_reason", name)
-            known = (FinishReason.OTHER, f"The server ended the answer with “{name}”.")
+            known = (FinishReason.OTHER, UNKNOWN_NOTE % {"name": name})
         self._finish(index, *known)
 
     def _finish(self, index: int, reason: FinishReason, note: str) -> None:

@@ -27,6 +27,8 @@ import re
 from collections.abc import Iterable
 from typing import ClassVar
 
+from .sentences import gettext_noop
+
 MESSAGE_CHARACTERS = 300
 DETAIL_CHARACTERS = 2000
 QUOTED_CHARACTERS = 16  # as many in a row, or a whole shorter text, are no chance
@@ -54,7 +56,7 @@ class UpstreamError(Exception):
     code: ClassVar[str] = "upstream_error"
     retryable: ClassVar[bool] = False
     operator_fault: ClassVar[bool] = False
-    sentence: ClassVar[str] = "The model's server failed."
+    sentence: ClassVar[str] = gettext_noop("The model's server failed.")
 
     def __init__(
         self,
@@ -89,36 +91,42 @@ class InvalidRequest(UpstreamError, ValueError):
 class Busy(UpstreamError):
     code = "busy"
     retryable = True
-    sentence = "All connections to the model's server are in use. Please try again in a moment."
+    sentence = gettext_noop(
+        "All connections to the model's server are in use. Please try again in a moment."
+    )
 
 
 class Unreachable(UpstreamError):
     code = "unreachable"
     retryable = True
-    sentence = "The model's server cannot be reached."
+    sentence = gettext_noop("The model's server cannot be reached.")
 
 
 class Disconnected(Unreachable):
     code = "disconnected"
-    sentence = "The model's server closed the connection without an answer."
+    sentence = gettext_noop("The model's server closed the connection without an answer.")
 
 
 class TLSFailed(Unreachable):
     code = "tls"
     retryable = False
     operator_fault = True
-    sentence = "The secure connection to the model's server failed; the operators have to look."
+    sentence = gettext_noop(
+        "The secure connection to the model's server failed; the operators have to look."
+    )
 
 
 class Redirected(UpstreamError):
     code = "redirected"
     operator_fault = True
-    sentence = "The upstream URL redirects elsewhere; the operators have to correct it."
+    sentence = gettext_noop(
+        "The upstream URL redirects elsewhere; the operators have to correct it."
+    )
 
 
 class Refused(UpstreamError):
     code = "refused"
-    sentence = "The model's server refused the request."
+    sentence = gettext_noop("The model's server refused the request.")
 
 
 class BadRequest(Refused):
@@ -127,65 +135,67 @@ class BadRequest(Refused):
 
 class ContextTooLong(BadRequest):
     code = "context_too_long"
-    sentence = "The conversation is longer than this model can read."
+    sentence = gettext_noop("The conversation is longer than this model can read.")
 
 
 class BadKey(Refused):
     code = "bad_key"
     operator_fault = True
-    sentence = "The model's server does not accept the portal's key; the operators have to look."
+    sentence = gettext_noop(
+        "The model's server does not accept the portal's key; the operators have to look."
+    )
 
 
 class ModelNotFound(Refused):
     code = "model_not_found"
-    sentence = "The model's server does not know this model."
+    sentence = gettext_noop("The model's server does not know this model.")
 
 
 class RateLimited(Refused):
     code = "rate_limited"
     retryable = True
-    sentence = "The model's server has too many requests at the moment."
+    sentence = gettext_noop("The model's server has too many requests at the moment.")
 
 
 class NoQuota(RateLimited):
     code = "no_quota"
     retryable = False
     operator_fault = True
-    sentence = "The portal's quota with the model's server is used up."
+    sentence = gettext_noop("The portal's quota with the model's server is used up.")
 
 
 class ServerFailed(Refused):
     code = "upstream_error"
     retryable = True
-    sentence = "The model's server failed."
+    sentence = gettext_noop("The model's server failed.")
 
 
 class Unreadable(UpstreamError):
     code = "unreadable"
     retryable = True
-    sentence = "The model's server sent an unreadable answer."
+    sentence = gettext_noop("The model's server sent an unreadable answer.")
 
 
 class TooLarge(UpstreamError):
     code = "too_large"
-    sentence = "The model's server sent more than the portal accepts."
+    sentence = gettext_noop("The model's server sent more than the portal accepts.")
 
 
 class NoFirstToken(UpstreamError):
     code = "timeout_first_token"
     retryable = True
-    sentence = "The model did not begin to answer in time."
+    sentence = gettext_noop("The model did not begin to answer in time.")
 
 
 class Interrupted(UpstreamError):
     code = "interrupted"
     retryable = True
-    sentence = "The answer was interrupted."
+    sentence = gettext_noop("The answer was interrupted.")
 
 
 class Stalled(Interrupted):
     code = "timeout_idle"
-    sentence = "The model fell silent in the middle of its answer."
+    sentence = gettext_noop("The model fell silent in the middle of its answer.")
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:

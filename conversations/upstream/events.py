@@ -46,11 +46,13 @@ class UsageReported:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """Nothing came yet; the request is sent again after `delay` seconds (attempt 2 and up)."""
+    """Nothing came yet; the request is sent again after `delay` seconds (attempt 2 and up).
+    `reason` is the error's code, `message` its sentence for people."""
 
     reason: str
     delay: float
     attempt: int
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

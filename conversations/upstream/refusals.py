@@ -20,6 +20,7 @@ from .errors import (
     presentable,
 )
 from .retries import retry_after
+from .sentences import gettext_noop
 
 # Statuses after which the official clients send the same request again.
 RESENDABLE = frozenset({408, 409, 429})
@@ -37,6 +38,7 @@ _MODEL = re.compile(
     re.IGNORECASE,
 )
 _RATE = re.compile(r"rate[_ ]limit", re.IGNORECASE)
+ERROR_STATUS = gettext_noop("The model's server answered with error %(status)s.")
 _OPAQUE = (BadKey, NoQuota, ContextTooLong, ModelNotFound)
 
 
@@ -106,7 +108,7 @@ def _kind(status: int | None, words: str) -> type[Refused]:
 def _sentence(kind: type[Refused], status: int | None, said: str) -> str:
     if not said:
         if kind is ServerFailed and status is not None:
-            return f"The model's server answered with error {status}."
+            return ERROR_STATUS % {"status": status}
         return kind.sentence
     return f"{kind.sentence.rstrip('.')}: {said}"
 

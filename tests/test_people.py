@@ -8,6 +8,8 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from conversations.actions import people
 from conversations.models import AuditEntry, OneTimeLink, Purpose, ReviewGrant, RightsChange, User
@@ -213,6 +215,42 @@ def test_people_name_themselves(client: Client, alice: User) -> None:
     alice.refresh_from_db()
     assert alice.name == "Alice B."
     assert "person.named" in verbs(alice)
+
+
+@pytest.fixture
+def over(alice: User) -> None:
+    """Three of each that serve nobody, and one of each that does."""
+    now = timezone.now()
+    for number in range(4):
+        at = now - timedelta(days=2 if number else 0)
+        RightsChange.objects.create(user=alice, at=at)
+        until = now + timedelta(days=-1 if number else 1)
+        Session.objects.create(session_key=f"session-{number}", expire_date=until)
+
+
+def test_a_sign_in_forgets_sessions_and_changes_of_rights_that_are_over(
+    over: None, bob: User
+) -> None:
+    people.signed_in(user=bob)
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["session-0"]
+    assert RightsChange.objects.count() == 1
+
+
+def test_what_is_over_is_forgotten_in_bounded_pieces(
+    over: None, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "FORGOTTEN_AT_ONCE", 2)
+    people.signed_in(user=bob)
+    assert (Session.objects.count(), RightsChange.objects.count()) == (2, 2)
+    people.signed_in(user=bob)
+    assert (Session.objects.count(), RightsChange.objects.count()) == (1, 1)
+
+
+def test_forgetting_is_two_statements(
+    over: None, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(2):
+        people.forget_what_is_over(timezone.now())
 
 
 def test_an_empty_name_is_refused_beside_the_field(client: Client, alice: User) -> None:

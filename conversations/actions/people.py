@@ -11,7 +11,7 @@ Refused
 └── ReviewsAlready   the person has the review right
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from django.conf import settings
@@ -46,6 +46,9 @@ OPERATOR_PERMISSIONS = (
     "view_auditentry",
     "view_conversation",
 )
+# A process that was silent for longer has lost its sockets.
+RIGHTS_CHANGE_SERVES = timedelta(days=1)
+FORGOTTEN_AT_ONCE = 1_000  # rows: some milliseconds
 # Stands in until the first administrator has given their own.
 FIRST_EMAIL = "admin@localhost"
 
@@ -202,6 +205,18 @@ def use_link(*, token: str) -> User | None:
 
 def signed_in(*, user: User) -> None:
     audit.record(user, "person.signed_in", user)
+    forget_what_is_over(timezone.now())
+
+
+def forget_what_is_over(now: datetime) -> None:
+    """Sessions that ran out, and changes of rights that no open socket waits for any more.
+
+    At each sign-in, since it makes more of them, and never so many that somebody waits for it.
+    """
+    changes = RightsChange.objects.filter(at__lt=now - RIGHTS_CHANGE_SERVES).order_by("at")
+    sessions = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
+    RightsChange.objects.filter(pk__in=changes.values("pk")[:FORGOTTEN_AT_ONCE]).delete()
+    Session.objects.filter(pk__in=sessions.values("pk")[:FORGOTTEN_AT_ONCE]).delete()
 
 
 def sign_in_failed(*, email: str) -> None:

@@ -13,6 +13,9 @@ SYSTEM_PROMPT_MAX_CHARS = env.integer(
 STOP_MAX_CHARS = env.integer(
     "STOP_MAX_CHARS", 1_000, low=10, high=100_000, why="all stop sequences, kept with each answer"
 )
+PROMPT_MAX_CHARS = env.integer(
+    "PROMPT_MAX_CHARS", 4_000_000, low=1_000, high=100_000_000, why="more than any model reads"
+)
 TITLE_MAX_CHARS = 120  # as wide as its column
 ANSWER_MAX_BYTES = env.integer(
     "ANSWER_MAX_BYTES", 2_000_000, low=1_000, high=50_000_000, why="a runaway answer is cut here"

@@ -66,6 +66,21 @@ async def test_a_wait_longer_than_set_goes_back_into_the_queue(
     assert bool(row.attempts) is waits_in_the_queue
 
 
+async def test_a_conversation_longer_than_set_is_not_sent(
+    relay: Relay,
+    upstream: ScriptedUpstream,
+    conversation: Conversation,
+    alice: User,
+    settings: Settings,
+) -> None:
+    settings.PROMPT_MAX_CHARS = 10
+    assert (await settled(await ask(conversation, alice, "x" * 10))).state == State.DONE
+    row = await settled(await ask(conversation, alice, "And now?"))
+    assert (row.state, row.error_code) == (State.FAILED, "invalid_request")
+    assert "longer than this portal sends" in row.error_message
+    assert len(upstream.requests) == 1
+
+
 async def test_a_servers_models_are_asked_for_as_often_as_set(
     upstream: ScriptedUpstream, settings: Settings
 ) -> None:

@@ -2,14 +2,19 @@
 
 from typing import get_args
 
+from django.conf import settings
+from django.utils.translation import gettext_noop
+
 from conversations.models import Generation, Message
-from conversations.upstream import ChatMessage, ChatRequest, Role
+from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest, Role
+
+TOO_LONG = gettext_noop("The conversation is longer than this portal sends. Start a new one.")
 
 
 def compose(generation: Generation) -> ChatRequest:
     """System prompt, the branch's turns, and the beginning of an answer that is continued.
 
-    Raises InvalidRequest where a stored parameter is out of range.
+    Raises InvalidRequest where a stored parameter is out of range, and where it is too long.
     """
     request = generation.request
     texts = {
@@ -21,6 +26,8 @@ def compose(generation: Generation) -> ChatRequest:
         messages.insert(0, ChatMessage("system", request["system"]))
     if request["prefill"]:
         messages.append(ChatMessage("assistant", request["prefill"]))
+    if sum(len(message.content) for message in messages) > settings.PROMPT_MAX_CHARS:
+        raise InvalidRequest("messages", TOO_LONG)
     parameters = dict(request["parameters"])
     parameters["stop"] = tuple(parameters.get("stop", ()))
     return ChatRequest(model=generation.model, messages=tuple(messages), **parameters)

@@ -202,6 +202,15 @@ def test_without_a_model_the_page_says_what_to_set(
     assert "UPSTREAM_BASE_URL" in html
 
 
+def test_the_local_model_has_its_honest_name_and_is_called_small(
+    client: Client, alice: User, settings: Settings
+) -> None:
+    settings.UPSTREAM_BASE_URL, settings.LOCAL_MODEL_URL = "", "http://127.0.0.1:9/v1"
+    html = client.get("/").content.decode()
+    assert "SmolLM2-135M-Instruct" in html
+    assert "A very small model on this machine" in html
+
+
 def test_a_conversation_whose_model_is_gone_still_opens_and_says_so(
     client: Client, conversation: Conversation
 ) -> None:

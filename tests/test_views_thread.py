@@ -159,6 +159,14 @@ STATES = [
     ({"state": State.FAILED, "error_message": "It <broke>."}, "It &lt;broke&gt;."),
     ({"state": State.INTERRUPTED, "error_message": "It stopped."}, "What arrived is kept."),
     ({"state": State.DONE, "finish_reason": "length"}, "Cut at the limit"),
+    (
+        {"state": State.DONE, "finish_reason": "length", "error_message": "At the portal's limit."},
+        "At the portal&#x27;s limit.",
+    ),
+    (
+        {"state": State.DONE, "finish_reason": "other", "error_message": "It ended with “<b>”."},
+        "It ended with “&lt;b&gt;”.",
+    ),
     ({"state": State.DONE, "finish_reason": "content_filter"}, "content filter"),
     ({"state": State.DONE, "finish_reason": "tool_calls"}, "asked for a tool"),
     ({"state": State.STOPPED}, "Stopped."),
@@ -176,6 +184,16 @@ def test_every_end_has_words(
     Message.objects.filter(pk=sent.answer.pk).update(text="Some text")
     Generation.objects.update(**columns)
     assert words in client.get(f"/c/{conversation.public_id}/").content.decode()
+
+
+def test_no_words_of_a_message_are_instructions_to_the_page(
+    client: Client, sent: actions.messages.Sent, conversation: Conversation
+) -> None:
+    """htmx looks for nothing to do in what somebody said, whatever slips through the renderer."""
+    page = client.get(f"/c/{conversation.public_id}/").content.decode()
+    bodies = re.findall(r'<div class="text"[^>]*>', page)
+    assert len(bodies) == 2
+    assert all(" hx-disable" in body for body in bodies)
 
 
 def test_who_stopped_an_answer_is_named(

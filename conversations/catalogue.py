@@ -34,17 +34,23 @@ def upstream() -> Upstream | None:
             can_continue=settings.UPSTREAM_CONTINUES,
         )
     if settings.LOCAL_MODEL_URL:
-        return _upstream(LOCAL, settings.LOCAL_MODEL_URL, "", can_continue=True)
+        # llama.cpp never answers a request for more than one choice.
+        return _upstream(
+            LOCAL, settings.LOCAL_MODEL_URL, "", can_continue=True, gives_choices=False
+        )
     return None
 
 
 @cache
-def _upstream(name: str, base_url: str, api_key: str, *, can_continue: bool) -> Upstream:
+def _upstream(
+    name: str, base_url: str, api_key: str, *, can_continue: bool, gives_choices: bool = True
+) -> Upstream:
     return Upstream(
         name=name,
         base_url=base_url,
         api_key=api_key,
         can_continue=can_continue,
+        gives_choices=gives_choices,
         finish_reason_required=settings.UPSTREAM_SENDS_FINISH_REASON,
         trust_env=settings.UPSTREAM_TRUST_ENV,
         ca_file=settings.UPSTREAM_CA_FILE,

@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +39,7 @@ from .errors import (
 )
 from .events import Completion, Event, Retrying
 from .folding import fold
+from .parallel import side_by_side
 from .refusals import from_response
 from .retries import RetryPlan
 from .transport import NoResponse, PacedTransport
@@ -104,11 +106,11 @@ class Client:
         of it. To stop, close this generator or cancel the task that waits in it: the connection
         closes at once.
         """
-        return self._answer(request, stream=True)
+        return self._choices(request, stream=True)
 
     async def complete(self, request: ChatRequest) -> Completion:
         """Ask for the whole answer in one piece. Raises UpstreamError for any unfinished one."""
-        batches = [batch async for batch in self._answer(request, stream=False)]
+        batches = [batch async for batch in self._choices(request, stream=False)]
         return fold(event for batch in batches for event in batch)
 
     async def models(self) -> list[str]:
@@ -124,6 +126,12 @@ class Client:
             finally:
                 await response.aclose()
         return _model_names(body)
+
+    def _choices(self, request: ChatRequest, *, stream: bool) -> AsyncGenerator[list[Event], None]:
+        if request.n == 1 or self.upstream.gives_choices:
+            return self._answer(request, stream=stream)
+        one = replace(request, n=1)
+        return side_by_side([self._answer(one, stream=stream) for _ in range(request.n)])
 
     async def _answer(
         self, request: ChatRequest, *, stream: bool

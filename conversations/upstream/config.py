@@ -80,6 +80,8 @@ class Upstream:
     finish_reason_required: bool = True
     # The server goes on writing when the last message is the assistant's.
     can_continue: bool = False
+    # `n` is understood; where it is not, as many requests go out side by side.
+    gives_choices: bool = True
     # Ask for token counts at the end of a stream; withdrawn when the server objects.
     ask_usage: bool = True
     # Honour HTTP_PROXY, HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the process's environment.

@@ -18,6 +18,7 @@ from django.core.management import CommandError, call_command
 
 from conversations import catalogue, localmodel
 from conversations.management.commands import runmodel
+from conversations.upstream import ChatMessage, ChatRequest, Client
 from tests.processes import Program, program
 
 TIMEOUT = httpx.Timeout(60)
@@ -129,6 +130,19 @@ def test_it_goes_on_from_an_answers_beginning(served: str) -> None:
 @pytest.mark.parametrize("temperature", [0, 2])
 def test_it_takes_the_ends_of_the_temperature(served: str, temperature: float) -> None:
     assert ask(served, temperature=temperature, max_tokens=2).status_code == 200
+
+
+async def test_several_answers_at_once_come_from_as_many_requests(
+    served: str, settings: Any
+) -> None:
+    settings.UPSTREAM_BASE_URL, settings.LOCAL_MODEL_URL = "", f"{served}/v1"
+    upstream = catalogue.upstream()
+    assert upstream is not None
+    question = (ChatMessage("user", "Count to five."),)
+    request = ChatRequest(catalogue.local_model_name(), question, max_tokens=4, n=2)
+    async with asyncio.timeout(60), Client(upstream) as client:
+        completion = await client.complete(request)
+    assert [bool(choice.text) for choice in completion.choices] == [True, True]
 
 
 def test_it_stops_where_asked(served: str) -> None:

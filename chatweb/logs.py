@@ -4,6 +4,8 @@ import logging
 import re
 from typing import Any
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 # Whoever has the address of an unused link can sign in with it.
 LINK = re.compile(r"(/link/)[\w-]+")
 
@@ -37,3 +39,22 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return LINK.sub(r"\1…", super().format(record))
+
+
+def to_stderr(level: str) -> dict[str, Any]:
+    """For Django's LOGGING."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": "chatweb.logs.LineFormatter",
+                "format": "{asctime} {levelname:7} {name} {message}",
+                "style": "{",
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        # One line per request would bury what matters; a proxy's access log is the place for those.
+        "loggers": {"daphne": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+    }

@@ -30,7 +30,7 @@ ALLOWED_HOSTS = env.words(
 if "*" in ALLOWED_HOSTS and not DEBUG:
     # Socket origins are judged by this list: a star would let every site's pages talk to us.
     raise ImproperlyConfigured("ALLOWED_HOSTS=* is refused without DEBUG.")
-CSRF_TRUSTED_ORIGINS = env.words(
+CSRF_TRUSTED_ORIGINS = env.origins(
     "TRUSTED_ORIGINS", why="full origins (https://chat.example) behind a proxy that ends TLS"
 )
 SECURE = env.switch(
@@ -251,13 +251,14 @@ CONTENT_SECURITY_POLICY = {
 
 # --- Upstream -----------------------------------------------------------------------------------
 
-UPSTREAM_BASE_URL = env.text(
+UPSTREAM_BASE_URL = env.address(
     "UPSTREAM_BASE_URL", why="address of the model server up to /v1; empty uses the local model"
 )
-UPSTREAM_API_KEY = env.text("UPSTREAM_API_KEY", why="sent as Bearer; never shown or logged")
+UPSTREAM_API_KEY = env.key("UPSTREAM_API_KEY", why="sent as Bearer; never shown or logged")
 UPSTREAM_MODELS = env.words(
     "UPSTREAM_MODELS",
     "crimson-falcon-4,indigo-owl-4,amber-phoenix-4",
+    least=1,
     why="offered in this order; `auto` asks the server's /v1/models",
 )
 UPSTREAM_CONTINUES = env.switch(
@@ -319,7 +320,7 @@ UPSTREAM_ERROR_MAX_BYTES = env.integer(
 UPSTREAM_MODELS_SECONDS = env.seconds(
     "UPSTREAM_MODELS_SECONDS", 30, low=0.1, high=86_400, why="how often `auto` asks for the models"
 )
-UPSTREAM_CA_FILE = env.text("UPSTREAM_CA_FILE", why="PEM file of a private authority to trust")
+UPSTREAM_CA_FILE = env.file("UPSTREAM_CA_FILE", why="PEM file of a private authority to trust")
 LOCAL_MODEL = env.text(
     "LOCAL_MODEL", "auto", why="`auto`: when no upstream is set; `off`; or a path to a GGUF file"
 )
@@ -358,25 +359,24 @@ PORTAL_NAME = env.text("PORTAL_NAME", "Chatweb", why="shown in the sidebar, titl
 PORTAL_ACCENT_HUE = env.integer(
     "PORTAL_ACCENT_HUE", 195, low=0, high=359, why="the accent's hue in OKLCH; 195 is a deep teal"
 )
-PORTAL_LOGO_URL = env.text("PORTAL_LOGO_URL", why="a path under /static/; a letter stands in")
+PORTAL_LOGO_URL = env.image("PORTAL_LOGO_URL", why="a path under /static/; a letter stands in")
 PORTAL_SIGNIN_TEXT = env.text("PORTAL_SIGNIN_TEXT", why="a sentence for people who sign in")
-PORTAL_TERMS_URL = env.text("PORTAL_TERMS_URL", why="linked under the sign-in form")
-FIRST_PROMPTS = [
-    prompt.strip()
-    for prompt in env.text(
-        "FIRST_PROMPTS",
-        "Explain how DNS works to a new colleague|"
-        "Draft a polite reply that declines a meeting|"
-        "List the steps to roll back a failed deployment",
-        why="up to three prompts on the empty page, separated by |",
-    ).split("|")
-    if prompt.strip()
-][:3]
-LANGUAGE_CODE = env.text("LANGUAGE_CODE", "en", why="language when the browser asks for no other")
+PORTAL_TERMS_URL = env.address("PORTAL_TERMS_URL", why="linked under the sign-in form")
+FIRST_PROMPTS = env.words(
+    "FIRST_PROMPTS",
+    "Explain how DNS works to a new colleague|"
+    "Draft a polite reply that declines a meeting|"
+    "List the steps to roll back a failed deployment",
+    between="|",
+    why="up to three prompts on the empty page, separated by |",
+)[:3]
 LANGUAGES = [("en", _("English"))]
+LANGUAGE_CODE = env.choice(
+    "LANGUAGE_CODE", "en", among=dict(LANGUAGES), why="language when the browser asks for no other"
+)
 LOCALE_PATHS = [BASE_DIR / "conversations" / "locale"]
 USE_I18N = True
-TIME_ZONE = env.text("TIME_ZONE", "UTC", why="for dates rendered on the server")
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC", why="for dates rendered on the server")
 USE_TZ = True
 
 STATIC_URL = "/static/"

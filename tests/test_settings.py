@@ -4,6 +4,7 @@ import re
 import runpy
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from pytest_django import Settings
 from chatweb import env
 from chatweb.databases import POSTGRESQL
 from conversations import catalogue
-from conversations.models import User
+from conversations.actions import people
+from conversations.models import OneTimeLink, User
 from tests.processes import ROOT
 
 Read = Callable[..., dict[str, Any]]
 SOURCE = "".join((ROOT / "chatweb" / name).read_text() for name in ("settings.py", "limits.py"))
 TYPED = re.findall(r"env\.(integer|seconds|switch)\(\s*\"(\w+)\"", SOURCE)
+DECLARED = tuple(env.DECLARED)
 NUMBERS = {name: kind for kind, name in TYPED if kind != "switch"}
 SWITCHES = [name for kind, name in TYPED if kind == "switch"]
 
@@ -114,6 +117,64 @@ def test_every_number_refuses_nonsense_by_name(read: Read, name: Any, raw: str) 
 def test_every_switch_refuses_nonsense_by_name(read: Read, name: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match=name):
         read(**{name: "perhaps"})
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("UPSTREAM_BASE_URL", "models.example/v1"),
+        ("UPSTREAM_BASE_URL", "ftp://models.example/v1"),
+        ("UPSTREAM_BASE_URL", "http://"),
+        ("UPSTREAM_BASE_URL", "http://models.example:many/v1"),
+        ("UPSTREAM_BASE_URL", "http://[::1/v1"),
+        ("UPSTREAM_BASE_URL", "https://models.example/v1?key=1"),
+        ("UPSTREAM_API_KEY", "two words"),
+        ("UPSTREAM_API_KEY", "schlüssel"),
+        ("UPSTREAM_MODELS", ","),
+        ("UPSTREAM_CA_FILE", "/nowhere/authority.pem"),
+        ("TRUSTED_ORIGINS", "chat.example"),
+        ("TRUSTED_ORIGINS", "https://chat.example/path"),
+        ("PORTAL_LOGO_URL", "https://elsewhere.example/logo.png"),
+        ("PORTAL_TERMS_URL", "javascript:alert(1)"),
+        ("LANGUAGE_CODE", "tlh"),
+        ("TIME_ZONE", "Nowhere/Land"),
+        ("TIME_ZONE", ""),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused_by_name(read: Read, name: Any, raw: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=name):
+        read(**{name: raw})
+
+
+def test_what_may_hold_a_secret_is_not_repeated_when_it_is_refused(read: Read) -> None:
+    for name, raw in (
+        ("UPSTREAM_BASE_URL", "https://me:canary-77@models.example/v1"),
+        ("UPSTREAM_API_KEY", "canary-77 canary-77"),
+    ):
+        with pytest.raises(ImproperlyConfigured) as caught:
+            read(**{name: raw})
+        assert "canary-77" not in str(caught.value)
+        read(**{name: ""})
+
+
+def test_what_means_something_is_taken(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "authority.pem"
+    file.touch()
+    values = read(
+        UPSTREAM_BASE_URL="http://[::1]:8080/v1",
+        UPSTREAM_CA_FILE=str(file),
+        TRUSTED_ORIGINS="https://chat.example, http://10.0.0.1:8000",
+        PORTAL_LOGO_URL="/static/logo.svg",
+        PORTAL_TERMS_URL="https://example.com/terms",
+        TIME_ZONE="Europe/Berlin",
+        LANGUAGE_CODE="en",
+        LOG_LEVEL="ERROR",
+    )
+    assert values["CSRF_TRUSTED_ORIGINS"] == ["https://chat.example", "http://10.0.0.1:8000"]
+    assert values["UPSTREAM_CA_FILE"] == str(file)
+    assert (values["TIME_ZONE"], values["LANGUAGE_CODE"]) == ("Europe/Berlin", "en")
+    assert values["LOGGING"]["root"]["level"] == "ERROR"
 
 
 def test_a_star_for_a_host_is_refused_without_debug(read: Read) -> None:
@@ -229,6 +290,37 @@ def test_a_browser_stays_signed_in_as_long_as_set(
     form = {"login": alice.email, "password": "correct horse battery"}
     client.post("/accounts/login/", form)
     assert client.cookies[settings.SESSION_COOKIE_NAME]["max-age"] == 3 * 86_400
+
+
+def test_the_portal_looks_as_set(client: Client, db: None, settings: Settings) -> None:
+    settings.PORTAL_NAME, settings.PORTAL_LOGO_URL = "Initech", "/static/logo.svg"
+    settings.PORTAL_ACCENT_HUE = 33
+    html = client.get("/accounts/login/").content.decode()
+    assert "<title>Sign in · Initech</title>" in html
+    assert 'src="/static/logo.svg"' in html
+    assert "--accent-h: 33;" in client.get("/brand.css").content.decode()
+
+
+def test_an_invitation_lives_as_long_as_set(alice: User, settings: Settings) -> None:
+    settings.SIGNIN_LINK_HOURS = 7
+    people.invite(user=alice, actor=None)
+    link = OneTimeLink.objects.get()
+    assert link.expires_at - link.created_at == timedelta(hours=7)
+
+
+def test_the_page_of_people_is_as_long_as_set(
+    client: Client, operator: User, alice: User, bob: User, settings: Settings
+) -> None:
+    settings.PEOPLE_PAGE = 2
+    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    pages = [client.get("/people/", {"page": number}).content.decode() for number in (1, 2)]
+    assert [page.count("@example.com</td>") for page in pages] == [2, 1]
+
+
+def test_every_setting_is_tried_by_a_test() -> None:
+    """By its own name or, where it has another one, by that of what it becomes."""
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name in DECLARED if not re.search(rf"\b{name}\b", tests)] == []
 
 
 def test_every_limit_and_time_of_the_upstream_reaches_its_client(settings: Settings) -> None:

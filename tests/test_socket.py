@@ -20,7 +20,7 @@ from conversations.models import Conversation, Participant, RightsChange, Role, 
 from conversations.relay import Relay
 from tests.conftest import person as make
 from tests.dictation import Dictation
-from tests.relays import ask, db
+from tests.relays import ask, db, settled
 from tests.upstream import ScriptedUpstream
 from tests.viewers import Viewer, session_of, until
 
@@ -222,6 +222,25 @@ async def test_a_question_waits_for_the_one_before_as_long_as_set(
         asked = time.monotonic()
         await viewer.watch(conversation)
         assert (time.monotonic() - asked > 0.5) is later
+
+
+async def test_a_page_that_acknowledges_nothing_is_behind_after_as_many_characters_as_set(
+    relay: Relay,
+    dictation: Dictation,
+    conversation: Conversation,
+    alice: User,
+    settings: Settings,
+) -> None:
+    settings.MAILBOX_CHARACTERS, settings.RELAY_FRAMES_PER_SECOND = 12_000, 60
+    async with Viewer(await db(session_of, alice), acknowledges=False) as viewer:
+        await viewer.watch(conversation)
+        generation = await ask(conversation, alice)
+        for _ in range(60):
+            dictation.say("word " * 120)
+            await asyncio.sleep(0.01)
+        dictation.finish()
+        await settled(generation)
+        assert 0 < sum(len(str(frame)) for frame in viewer.all("frame")) < 12_000
 
 
 async def test_nothing_is_read_after_nonsense(conversation: Conversation, alice: User) -> None:

@@ -279,6 +279,14 @@ def test_an_application_that_hangs_does_not_hold_up_the_end(start: Start) -> Non
     assert "Traceback" not in portal.program.output
 
 
+def test_a_goodbye_takes_as_long_as_set(start: Start) -> None:
+    portal = start("--job", "stubborn", GOODBYE_SECONDS="0.1")
+    told = time.monotonic()
+    portal.program.send(signal.SIGTERM)
+    portal.program.ended()
+    assert time.monotonic() - told < 2.5  # 3 by default
+
+
 def test_a_job_that_will_not_end_does_not_hold_up_the_end(start: Start) -> None:
     portal = start("--job", "stubborn")
     portal.program.send(signal.SIGTERM)

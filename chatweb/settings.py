@@ -389,5 +389,5 @@ STORAGES = {
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has a use for our files
 
-LOG_LEVEL = env.text("LOG_LEVEL", "INFO", why="DEBUG, INFO, WARNING or ERROR")
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", among=logs.LEVELS, why="DEBUG, INFO, WARNING or ERROR")
 LOGGING = logs.configured(LOG_LEVEL)

@@ -11,7 +11,8 @@ from chatweb import databases, installation
 
 # File systems whose locks SQLite cannot trust: https://www.sqlite.org/useovernet.html
 OVER_NETWORK = {"afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "nfs", "nfs4", "smb3"}
-WEAK_KEY = 32
+MOUNTS = Path("/proc/self/mountinfo")
+WEAK_KEY = 32  # characters
 
 
 def refusals(*, several: bool, sessions: bool = True) -> Iterator[str]:
@@ -23,7 +24,7 @@ def refusals(*, several: bool, sessions: bool = True) -> Iterator[str]:
             "Without it, whoever watches in one process sees nothing of what another writes."
         )
     database = settings.DATABASES["default"]
-    if database["ENGINE"] == databases.SQLITE and (kind := _over_network(Path(database["NAME"]))):
+    if database["ENGINE"] == databases.SQLITE and (kind := over_network(Path(database["NAME"]))):
         yield (
             f"The SQLite database lies on a network ({kind}), where its locks fail and rows get "
             "lost: set DATABASE_URL to PostgreSQL, or DATA_DIR to a disk of this machine."
@@ -39,14 +40,13 @@ def refusals(*, several: bool, sessions: bool = True) -> Iterator[str]:
         yield "The tables are not up to date: run `manage.py migrate` first."
 
 
-def _over_network(file: Path) -> str:
+def over_network(file: Path) -> str:
     """The kind of network file system that the file is on, or nothing. Linux alone tells."""
-    mounts = Path("/proc/self/mountinfo")
-    if not mounts.exists():
+    if not MOUNTS.exists():
         return ""
     best, kind = Path(), ""
     folder = file.resolve().parent
-    for line in mounts.read_text().splitlines():
+    for line in MOUNTS.read_text().splitlines():
         before, _dash, after = line.partition(" - ")
         # Spaces and their like are written in octal: proc_pid_mountinfo(5).
         point = Path(before.split(" ")[4].encode().decode("unicode_escape"))

@@ -31,8 +31,8 @@ class Web:
 
     def __init__(self, running: Program) -> None:
         self.program = running
-        ready = running.line_with(" is served by process ")
-        self.port = int(re.findall(r":(\d+)\.$", ready.strip())[0])
+        ready = running.line_with(" serves Chatweb at ")
+        self.port = int(ready.rpartition(":")[2])
 
     @property
     def address(self) -> str:
@@ -44,7 +44,7 @@ class House:
 
     def __init__(self, programs: ExitStack, **env: str) -> None:
         self._programs = programs
-        self._env = {
+        self.env = {
             "DJANGO_SETTINGS_MODULE": "chatweb.settings",
             "DATABASE_URL": database_url(),
             "SECRET_KEY": settings.SECRET_KEY,  # or the sessions of our making were none
@@ -57,16 +57,16 @@ class House:
         } | env
 
     def web(self, *options: str, **env: str) -> Web:
-        return Web(self._start("serve", "--port", "0", *options, env=env))
+        return Web(self.start("serve", "--port", "0", *options, **env))
 
     def relay(self, **env: str) -> Program:
-        running = self._start("runrelay", env=env)
+        running = self.start("runrelay", **env)
         running.line_with("The relay is ready.")
         return running
 
-    def _start(self, *command: str, env: dict[str, str]) -> Program:
+    def start(self, *command: str, **env: str) -> Program:
         arguments = ("manage.py", *command)
-        return self._programs.enter_context(program(*arguments, env=self._env | env))
+        return self._programs.enter_context(program(*arguments, env=self.env | env))
 
 
 class ServedSocket:

@@ -425,6 +425,7 @@ def test_what_all_see_is_in_the_portals_language_whoever_caused_it(
     pseudo: None, answered: Generation, conversation: Conversation
 ) -> None:
     with translation.override("xx"):
-        together = fragments.articles(list(conversation.messages.for_thread()))
+        messages = conversation.messages.for_thread()
+        together = "".join(fragments.article(fragments.Article.of(one)) for one in messages)
         together += fragments.row(conversation) + fragments.progress(answered)
     assert "⟦" not in together

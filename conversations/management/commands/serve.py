@@ -54,15 +54,13 @@ class Command(BaseCommand):
             raise CommandError(f"--processes {processes} is not between 1 and 64.")
         tls = listening.certificate(tls_cert, tls_key)
         _refuse_an_open_line(host, has_tls=tls is not None, insecure=insecure)
-        several = processes > 1 or relay == "outside"
         if inherited >= 0:
             supervisor.end_with_parent()
-            self._serve(socket.socket(fileno=inherited), tls, relay)
+            listener = socket.socket(fileno=inherited)
+            self._serve(listener, tls, relay, _address(host, listener))
             return
-        refuse(several=several)
+        refuse(several=processes > 1 or relay == "outside")
         listener = listening.listen(host, port)
-        scheme = "https" if settings.SECURE else "http"
-        address = f"{scheme}://{listening.shown(host)}:{listener.getsockname()[1]}"
         with ExitStack() as stack:
             if not settings.CHANNEL_LAYERS:
                 stack.enter_context(listening.alone_with_the_data())
@@ -70,13 +68,12 @@ class Command(BaseCommand):
             installation.collect_static()
             connections.close_all()
             if processes == 1:
-                self._serve(listener, tls, relay, address)
+                self._serve(listener, tls, relay, _address(host, listener))
             else:
                 self._supervise(listener, processes)
-                self.stdout.write("All processes have ended.")
 
     def _serve(
-        self, listener: socket.socket, tls: server.Certificate | None, relay: str, at: str = ""
+        self, listener: socket.socket, tls: server.Certificate | None, relay: str, address: str
     ) -> None:
         from conversations.relay import Duty, learn_models  # with httpx: later than what may refuse
 
@@ -89,7 +86,7 @@ class Command(BaseCommand):
         beside: dict[str, Job] = {"exchange": events.hub.run, "catalogue": learn_models}
         if relay == "inside":
             beside["relay"] = duty.run
-        ready = f"{settings.PORTAL_NAME} is served by process {os.getpid()}{at and f' at {at}'}."
+        ready = f"Process {os.getpid()} serves {settings.PORTAL_NAME} at {address}"
         with suppress(KeyboardInterrupt):
             server.run(
                 listener,
@@ -110,6 +107,11 @@ def refuse(*, several: bool, sessions: bool = True) -> None:
     """Raises CommandError with all that must be set right first."""
     if found := list(soundness.refusals(several=several, sessions=sessions)):
         raise CommandError("\n".join(found))
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    scheme = "https" if settings.SECURE else "http"
+    return f"{scheme}://{listening.shown(host)}:{listener.getsockname()[1]}"
 
 
 def _refuse_an_open_line(host: str, *, has_tls: bool, insecure: bool) -> None:

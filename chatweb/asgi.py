@@ -10,6 +10,8 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from chatweb.turns import Turns
+
 
 class Pages(ASGIHandler):
     """Our middleware and views are synchronous, and so is the chain of them: Django's own would go
@@ -26,7 +28,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatweb.settings")
 # WhiteNoise answers with open files; Django reads them whole, which is right for small ones.
 warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 django.setup(set_prefix=False)
-pages = Pages()
+pages = Turns(Pages())
 
 # Only now: these import models, which exist once Django is set up.
 from conversations.origins import SameOrigin  # noqa: E402

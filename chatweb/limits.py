@@ -60,6 +60,9 @@ REFUSAL_SECONDS = env.seconds(
 RESTART_SECONDS = env.seconds(
     "RESTART_SECONDS", 1, low=0, high=60, why="before a job that ended, as the relay, starts again"
 )
+PAGES_AT_ONCE = env.integer(
+    "PAGES_AT_ONCE", 12, low=1, high=500, why="threads and connections that they take; more wait"
+)
 PAGE_TIMEOUT = env.seconds(
     "PAGE_TIMEOUT", 120, low=1, high=3600, why="no page takes this long; whoever waits hears of it"
 )

@@ -2,8 +2,8 @@
 
 import asyncio
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from asgiref.typing import ASGI3Application
 from django.conf import settings
 
 # A process that is busy must still say that it is alive.
@@ -17,9 +17,11 @@ class Turns:
     everybody comes back after a restart, a line costs nothing and a thousand threads do.
     """
 
-    def __init__(self, application: ASGI3Application) -> None:
-        self._application: Any = application
-        self._rooms: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] in AT_ONCE:

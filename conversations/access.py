@@ -90,10 +90,11 @@ def person_of_session(session_key: str | None) -> User | None:
     return user if isinstance(user, User) and user.is_active else None
 
 
-def session_lasts(session_key: str) -> float:
-    """Seconds until the session ends by itself; 0 when there is none."""
+def session(session_key: str) -> tuple[User, float] | None:
+    """Who is signed in with it now, and the seconds until it ends by itself."""
+    user = person_of_session(session_key)
     until = Session.objects.filter(pk=session_key).values_list("expire_date", flat=True).first()
-    return (until - timezone.now()).total_seconds() if until else 0.0
+    return (user, (until - timezone.now()).total_seconds()) if user and until else None
 
 
 def _takes_part(user: User | AnonymousUser, to: Right, of: str = "") -> dict[str, Any]:

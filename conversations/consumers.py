@@ -57,13 +57,13 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         self._conversation = ""
         self._asked: dict[str, float] = {}
         self._session_key: str = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME, "")
-        user = await self._person()
-        lasts = await _read(access.session_lasts, self._session_key)
+        session = await _read(access.session, self._session_key)
         # Accepting first: a browser tells its page nothing of a refused handshake.
         await self.send({"type": "websocket.accept"})
-        if user is None:
+        if session is None:
             await self.hang_up(4401)
             return
+        user, lasts = session
         if (
             len(events.hub.mailboxes(events.user_topic(user.public_id)))
             >= settings.SOCKETS_PER_USER
@@ -80,7 +80,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         )
         await events.hub.open(self._mailbox)
         await events.pulse.ensure()
-        if await self._person() is None:
+        if await _read(access.person_of_session, self._session_key) is None:
             await self.hang_up(4401)
 
     async def _receive(self, message: WebSocketReceiveEvent) -> None:
@@ -131,7 +131,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             await events.hub.deliver(wanted)
 
     async def reauthorise(self) -> None:
-        if self._conversation and await self._revision(self._conversation) is None:
+        if self._conversation and await self._reader(self._conversation) is None:
             await self.hang_up(4403)
 
     # --- Watching ---
@@ -145,12 +145,14 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             self._conversation = ""
         if not public_id:
             return
-        if await self._revision(public_id) is None:
+        reader = await self._reader(public_id)
+        if reader is None:
             await self.hang_up(4403)
             return
         self._conversation = public_id
         await events.hub.join(events.conversation_topic(public_id), self._mailbox)
-        revision = await self._revision(public_id)
+        # Of a session that ended meanwhile the pulse tells: the mailbox is open.
+        revision = await _read(_revision, reader, public_id)
         if revision is None:
             await self.hang_up(4403)
             return
@@ -158,22 +160,22 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         await self._mailbox.put(orjson.dumps(watching).decode(), skippable=False)
         await self.catch_up()
 
-    async def _person(self) -> User | None:
-        return await _read(access.person_of_session, self._session_key)
+    async def _reader(self, public_id: str) -> User | None:
+        """The person, if they have access; rights are read afresh each time."""
 
-    async def _revision(self, public_id: str) -> int | None:
-        """None where the person has no access; rights are read afresh each time."""
-
-        def read() -> int | None:
+        def read() -> User | None:
             user = access.person_of_session(self._session_key)
-            if user is None:
-                return None
-            try:
-                return access.conversation(user, public_id, to="read").revision
-            except Http404:
-                return None
+            return user if user and _revision(user, public_id) is not None else None
 
         return await _read(read)
+
+
+def _revision(user: User, public_id: str) -> int | None:
+    """None where the person has no access."""
+    try:
+        return access.conversation(user, public_id, to="read").revision
+    except Http404:
+        return None
 
 
 async def _read(query: Callable[..., T], *arguments: object) -> T:

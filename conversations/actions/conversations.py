@@ -16,6 +16,8 @@ from conversations.models import (
     User,
 )
 
+OF_A_ROW = ("public_id", "title", "active_at")
+
 
 def changed(conversation: Conversation, *, active: bool = False, **columns: Any) -> int:
     """Makes and counts a change that pages show, inside the caller's transaction; the new
@@ -35,7 +37,7 @@ def tell_rows(conversation: Conversation, *, moves: bool) -> None:
 
     def tell() -> None:
         # Not where it is deleted: an answer that ends unseen brings no row back.
-        there = Conversation.objects.filter(pk=conversation.pk, deleted_at=None)
+        there = Conversation.objects.filter(pk=conversation.pk, deleted_at=None).only(*OF_A_ROW)
         html = ""
         for row in there.with_writing().for_each_participant():
             html = html or fragments.row(row)

@@ -155,7 +155,7 @@ def claim(*, worker: str, most: int) -> list[Generation]:
     """Takes up to `most` queued generations for this worker."""
     now = timezone.now()
     claimed = []
-    for generation in Generation.objects.claimable(now)[:most]:
+    for generation in Generation.objects.claimable(now).only("pk")[:most]:
         won = Generation.objects.filter(pk=generation.pk, state=State.QUEUED).update(
             state=State.RUNNING, worker=worker, started_at=now, not_before=None
         )

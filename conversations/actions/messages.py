@@ -14,7 +14,6 @@ from conversations.actions import conversations, generations
 from conversations.actions.refusals import SentElsewhere, TurnRunning
 from conversations.fragments import Article
 from conversations.models import Author, Choice, Conversation, Message, Participant, Role, User
-from conversations.models.messages import TEXTS
 
 _PAIRED_MARKS = re.compile(r"(\*{1,3}|`+|~~)(?=\S)(.+?)(?<=\S)\1")
 
@@ -113,11 +112,11 @@ def _send(conversation: Conversation, author: User, text: str, html: str, reques
 
 
 def _head(conversation: Conversation) -> Message | None:
-    """Without its text, which may be long. Apart from the locking: a row joined to one that was
-    waited for may be an older head than the one it names by now."""
+    """What its follower needs of it. Apart from the locking: joined to a row that was waited for,
+    it may be an older head than the one that the row names by now."""
     if conversation.head_id is None:
         return None
-    return Message.objects.defer(*TEXTS).get(pk=conversation.head_id)
+    return Message.objects.only("depth", "role", "author").get(pk=conversation.head_id)
 
 
 def _tell_added(conversation: Conversation, revision: int, sent: Sent) -> None:

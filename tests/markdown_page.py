@@ -1,5 +1,6 @@
 """A page in miniature: applies patches to a tree, as static/js/patch.js does in a browser."""
 
+from functools import lru_cache
 from html.parser import HTMLParser
 
 from conversations.markdown import Patch
@@ -12,6 +13,22 @@ class Element:
         self.tag = tag
         self.attributes = attributes or {}
         self.nodes: list[Element | str] = []
+        self._places: list[int] = []  # where among the nodes the elements stand
+
+    def add(self, node: "Element | str") -> None:
+        if isinstance(node, Element):
+            self._places.append(len(self.nodes))
+        self.nodes.append(node)
+
+    def place(self, number: int) -> int:
+        """Where among the nodes the element of this number stands, from 1."""
+        return self._places[number - 1]
+
+    def cut(self, end: int) -> None:
+        """Leaves the first `end` nodes."""
+        del self.nodes[end:]
+        while self._places and self._places[-1] >= end:
+            self._places.pop()
 
     @property
     def children(self) -> list["Element"]:
@@ -46,19 +63,19 @@ class _Builder(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs})
-        self.spine[-1].nodes.append(element)
+        self.spine[-1].add(element)
         if tag not in VOID:
             self.spine.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.spine[-1].nodes.append(Element(tag, {name: value or "" for name, value in attrs}))
+        self.spine[-1].add(Element(tag, {name: value or "" for name, value in attrs}))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.spine[-1].tag == tag, (tag, [element.tag for element in self.spine])
         self.spine.pop()
 
     def handle_data(self, data: str) -> None:
-        self.spine[-1].nodes.append(data)
+        self.spine[-1].add(data)
 
 
 def parse(html: str, into: Element | None = None) -> Element:
@@ -70,12 +87,20 @@ def parse(html: str, into: Element | None = None) -> Element:
     return root
 
 
+@lru_cache(20_000)
+def shape_of(html: str) -> object:
+    """That of its tree; kept, since what answers begin with comes again and again."""
+    return parse(html).shape()
+
+
 def apply(root: Element, patch: Patch) -> None:
     spine = [root]
     for count in patch.path[:-1]:
         element = spine[-1]
-        kept = element.children[count - 1]
-        del element.nodes[element.nodes.index(kept) + 1 :]
+        place = element.place(count)
+        kept = element.nodes[place]
+        assert isinstance(kept, Element)
+        element.cut(place + 1)
         spine.append(kept)
     _cut(spine[-1], patch.path[-1], patch.text)
     for html in patch.html:
@@ -83,8 +108,7 @@ def apply(root: Element, patch: Patch) -> None:
 
 
 def _cut(element: Element, count: int, units: int) -> None:
-    assert len(element.children) >= count
-    start = element.nodes.index(element.children[count - 1]) + 1 if count else 0
+    start = element.place(count) + 1 if count else 0
     after: list[str] = []
     for node in element.nodes[start:]:
         if isinstance(node, Element):
@@ -92,4 +116,5 @@ def _cut(element: Element, count: int, units: int) -> None:
         after.append(node)
     encoded = "".join(after).encode("utf-16-le")
     assert len(encoded) >= 2 * units
-    element.nodes[start:] = [encoded[: 2 * units].decode("utf-16-le")]
+    element.cut(start)
+    element.add(encoded[: 2 * units].decode("utf-16-le"))

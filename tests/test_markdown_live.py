@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversations.markdown import LiveMarkdown, live, render
-from tests.markdown_page import Element, apply, parse
+from tests.markdown_page import Element, apply, parse, shape_of
 
 EXAMPLES = json.loads((Path(__file__).parent / "data/commonmark-0.31.2.json").read_text("utf-8"))
 
@@ -64,9 +64,11 @@ def _follow(pieces: list[str]) -> tuple[LiveMarkdown, Element]:
         patch = answer.feed(piece)
         if patch is not None:
             apply(page, patch)
-        assert page.shape() == parse(answer.html()).shape()
-        whole = parse(render(answer.shown))
-        assert page.shape(with_colours=False) == whole.shape(with_colours=False), answer.shown
+        html, whole = answer.html(), render(answer.shown)
+        assert page.shape() == shape_of(html)
+        if whole != html:  # what is equal needs no second look
+            plain = parse(whole).shape(with_colours=False)
+            assert page.shape(with_colours=False) == plain, answer.shown
     assert answer.finish() == render("".join(pieces))
     return answer, page
 

@@ -372,6 +372,7 @@ async def test_asking_for_keys_over_and_over_slows_down_who_asks(
             await viewer.send({"t": "keys"})
         await viewer.next("tick", 3)
         assert len(viewer.all("key")) < 40
+        viewer.kill()  # or we wait until all that was asked is answered
     await db(actions.generations.stop, generation=await db(load, generation), actor=alice)
     await settled(generation)
 

@@ -110,6 +110,18 @@ def test_only_the_events_room_knows_the_channel_layer() -> None:
     assert {path for path in outside if not path.startswith("conversations/events/")} == set()
 
 
+def test_a_socket_changes_no_rows() -> None:
+    """Whatever a page sends there, with whatever right: only actions write."""
+    consumer = tree(ROOT / "conversations" / "consumers.py")
+    imported = {
+        alias.name
+        for node in ast.walk(consumer)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("conversations")
+        for alias in node.names
+    }
+    assert imported == {"access", "events", "User"}
+
+
 def test_there_are_no_signals() -> None:
     assert importers_of("django.dispatch") | importers_of("django.db.models.signals") == set()
 

@@ -379,7 +379,7 @@ async def test_an_upstream_that_says_later_is_asked_again_then(
         row = await when(generation, lambda row: row.not_before)
         assert (row.state, row.attempts, row.worker) == (State.QUEUED, 1, "")
         await until(lambda: any("Trying again" in m["html"] for m in viewer.all("progress")))
-        assert row.error_message.startswith("The model's server has too many requests")
+        assert row.error_message == "The model's server has too many requests at the moment."
         row = await settled(generation)
     assert row.state == State.DONE
     assert row.error_message == ""

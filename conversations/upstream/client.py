@@ -152,7 +152,7 @@ class Client:
                     self._log(request, error)
                     if delay is None:
                         raise
-                    retrying = Retrying(error.code, delay, plan.attempt, error.message)
+                    retrying = Retrying(error.code, delay, plan.attempt, error.sentence)
                 yield [retrying]
                 await self._sleep(delay)
             async with self._reading(response, request, first_by, end_by) as answer:

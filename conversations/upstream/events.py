@@ -47,7 +47,7 @@ class UsageReported:
 @dataclass(frozen=True, slots=True)
 class Retrying:
     """Nothing came yet; the request is sent again after `delay` seconds (attempt 2 and up).
-    `reason` is the error's code, `message` its sentence for people."""
+    `reason` is the error's code, `message` our sentence for it, without the server's words."""
 
     reason: str
     delay: float

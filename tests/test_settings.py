@@ -264,7 +264,9 @@ def test_wrong_passwords_are_limited_as_set(
         assert "Too many" not in sign_in("alice@example.com").content.decode()
     assert "Too many" in sign_in("alice@example.com").content.decode()
     assert "Too many" not in sign_in("bob@example.com").content.decode()
-    assert sign_in("charlie@example.com").status_code == 429
+    refused = sign_in("charlie@example.com")
+    assert refused.status_code == 429
+    assert "Wait a minute" in refused.content.decode()
 
 
 def test_wrong_passwords_of_one_address_are_limited_as_set(

@@ -349,6 +349,15 @@ def test_pages_about_errors(pseudo: None, db: None, view: Any) -> None:
     assert bare(html) == set()
 
 
+def test_a_page_for_too_many_sign_ins(pseudo: None, db: None, settings: Settings) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"login": "1/m/ip"}
+    client = browser()
+    client.post("/accounts/login/", {"login": "a@example.com", "password": "x"})
+    html = page(client, "/accounts/login/", login="a@example.com", password="x")
+    assert "⟦Too many attempts⟧" in html
+    assert bare(html) == set()
+
+
 def test_a_page_that_is_out_of_date(pseudo: None, db: None) -> None:
     client = Client(enforce_csrf_checks=True, headers={"Accept-Language": "xx"})
     assert bare(page(client, reverse("account_login"), login="x")) == set()

@@ -16,6 +16,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         await answer_page(scope, receive, send)
     else:
+        # Somebody whom the application keeps waiting in the handshake.
+        await asyncio.sleep(30 if scope["path"] == "/never/" else 0)
         await answer_socket(receive, send)
 
 

@@ -5,7 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -311,17 +311,26 @@ def test_a_job_that_fails_is_started_again_and_spoken_of(start: Start) -> None:
 
 
 def test_the_limits_of_a_connection_are_as_set(start: Start) -> None:
-    portal = start(REFUSAL_SECONDS="0", SOCKET_HANDSHAKE_TIMEOUT="1", SOCKET_UNREAD_MESSAGES="8")
-    with portal.line() as refused, portal.line() as undecided, portal.socket() as busy:
+    portal = start(REFUSAL_SECONDS="0", SOCKET_UNREAD_MESSAGES="8")
+    with portal.line() as refused, portal.socket() as busy:
         asked = time.monotonic()
         refused.sendall(post(BODY_MAX + 1))
         everything_from(refused)
         assert time.monotonic() - asked < 1
-        undecided.sendall(UPGRADE.removesuffix(b"\r\n"))
         busy.send("sleep")
         for _ in range(20):
             busy.send("x")
         assert close_code(busy) == 4429
+
+
+def test_a_handshake_takes_no_longer_than_set(start: Start) -> None:
+    portal = start(SOCKET_HANDSHAKE_TIMEOUT="1")
+    with portal.line() as line:
+        line.sendall(UPGRADE.replace(b"/ws/", b"/never/"))
+        asked = time.monotonic()
+        with suppress(ConnectionError):
+            everything_from(line)  # it comes to an end
+        assert time.monotonic() - asked < 8  # 20 by default
 
 
 def test_how_much_may_wait_for_a_page_that_reads_nothing_is_as_set(start: Start) -> None:

@@ -275,7 +275,7 @@ def answered(sent: actions.messages.Sent) -> Generation:
     return generation
 
 
-@pytest.mark.parametrize("end", ENDS, ids=lambda end: " ".join(map(str, end.values()))[:40])
+@pytest.mark.parametrize("end", ENDS, ids=range(len(ENDS)))
 def test_a_thread(
     pseudo: None, alice: User, answered: Generation, conversation: Conversation, end: Any
 ) -> None:

@@ -15,7 +15,7 @@ from conversations.models import User
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     error_messages: dict[str, Any] = {
         **DefaultAccountAdapter.error_messages,
-        "email_password_mismatch": _("This mail address and password do not belong together."),
+        "email_password_mismatch": _("This email address and password do not belong together."),
         "too_many_login_attempts": _("Too many attempts. Wait five minutes, then try again."),
         "enter_current_password": _("This is not your current password."),
     }

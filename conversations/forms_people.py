@@ -19,10 +19,10 @@ class AccountForm(forms.Form):
 
 
 class FirstAccountForm(AccountForm):
-    """The first administrator came without a mail address."""
+    """The first administrator came without an email address."""
 
     email = forms.EmailField(
-        label=_("Mail address"),
+        label=_("Email address"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
         help_text=_("You sign in with it. Nothing is sent there."),
@@ -31,13 +31,13 @@ class FirstAccountForm(AccountForm):
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
         if email == people.FIRST_EMAIL:
-            raise forms.ValidationError(_("Enter the mail address that you will sign in with."))
+            raise forms.ValidationError(_("Enter the email address that you will sign in with."))
         return _unused(email)
 
 
 class InvitationForm(forms.Form):
     email = forms.EmailField(
-        label=_("Mail address"),
+        label=_("Email address"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
@@ -59,5 +59,5 @@ class InvitationForm(forms.Form):
 
 def _unused(email: str) -> str:
     if User.objects.filter(email__iexact=email).exists():
-        raise forms.ValidationError(_("Somebody has this mail address already."))
+        raise forms.ValidationError(_("Somebody has this email address already."))
     return email

@@ -28,7 +28,7 @@ def test_a_person_signs_in_asks_and_watches_the_answer_grow(
     visit: Visit, alice: User, dictate: Dictate
 ) -> None:
     page = visit(None)
-    page.get_by_label("Mail address").fill(alice.email.upper())
+    page.get_by_label("Email address").fill(alice.email.upper())
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     until_ready(page)

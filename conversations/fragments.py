@@ -34,6 +34,14 @@ class Article:
         return self.message.role == Author.ASSISTANT
 
     @property
+    def offers_retry(self) -> bool:
+        """It broke off by no wish of anybody's."""
+        return self.generation is not None and self.generation.state in {
+            State.FAILED,
+            State.INTERRUPTED,
+        }
+
+    @property
     def is_grouped(self) -> bool:
         """Said by the person who said the one before."""
         parent = self.message.parent

@@ -3,7 +3,7 @@ import { word } from "./dom.js";
 
 const DAY = 86_400_000;
 const language = document.documentElement.lang || undefined;
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const weekday = new Intl.DateTimeFormat(language, { weekday: "short" });
 const date = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
@@ -49,8 +49,16 @@ const show = {
     return days < 8 ? weekday.format(at) : date.format(at);
   },
   since: (at) => seconds((now() - at) / 1000, 3),
-  until: (at) => seconds((at - now()) / 1000, 1),
+  until: (at) => remaining((at - now()) / 1000),
 };
+
+/** "in 20 seconds", and nothing once it has passed. */
+function remaining(passes) {
+  if (passes < 1) return "";
+  if (passes < 90) return relative.format(Math.floor(passes), "second");
+  const minutes = Math.round(passes / 60);
+  return minutes < 90 ? relative.format(minutes, "minute") : relative.format(Math.round(minutes / 60), "hour");
+}
 
 function seconds(passed, least) {
   return passed < least ? "" : word("seconds").replace("%s", Math.floor(passed));
@@ -58,7 +66,8 @@ function seconds(passed, least) {
 
 function writeTime(time) {
   const at = new Date(time.dateTime);
-  const text = show[time.dataset.time](at);
+  const said = show[time.dataset.time](at);
+  const text = said && (time.dataset.words ?? "%s").replace("%s", said);
   if (time.textContent !== text) time.textContent = text;
   return at;
 }

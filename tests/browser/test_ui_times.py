@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from conversations.models import Conversation, Message, User
-from tests.browser.rows import conversation_of
-from tests.browser.thread import Visit, rows
+from conversations.models import Conversation, Generation, Message, State, User
+from tests.browser.rows import add_turn, conversation_of
+from tests.browser.thread import Visit, answer, rows
 
 LATE = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
 
@@ -47,6 +47,20 @@ def test_today_and_yesterday_are_called_so(visit: Visit, alice: User) -> None:
     conversation = conversation_of(alice, ("How?", "So."))
     told_at(conversation, timezone.now() - timedelta(days=1), timezone.now())
     assert days(visit(alice, f"/c/{conversation.public_id}/")) == ["Yesterday", "Today"]
+
+
+def test_when_a_busy_server_can_be_asked_again_is_told_in_words(visit: Visit, alice: User) -> None:
+    conversation = conversation_of(alice)
+    busy = {"state": State.FAILED, "finish_reason": "", "error_message": "It is busy."}
+    in_20_minutes = timezone.now() + timedelta(minutes=20)
+    add_turn(conversation, alice, "Now?", "", **busy, retry_at=in_20_minutes)
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    expect(answer(page).locator(".state")).to_contain_text("It is busy. Try again in 20 minutes.")
+    # The button beside the reason is the only one of its kind.
+    expect(answer(page).get_by_role("button")).to_have_count(1)
+    Generation.objects.filter(conversation=conversation).update(retry_at=timezone.now())
+    page.reload()
+    expect(answer(page).locator(".state > span").first).to_have_text("It is busy.")
 
 
 def test_the_sidebar_is_grouped_by_the_readers_days(visit: Visit, alice: User) -> None:

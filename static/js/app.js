@@ -57,10 +57,12 @@ function startNavigation() {
     if (event.key in SWITCHES) switcher.querySelector(SWITCHES[event.key]).click();
   });
   document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") {
-      event.preventDefault();
-      openNew();
-    }
+    if (!event.ctrlKey && !event.metaKey) return;
+    // On some keyboards the slash comes with Shift.
+    if (event.key === "/") byId("keys").togglePopover();
+    else if (event.shiftKey && event.key.toLowerCase() === "o") openNew();
+    else return;
+    event.preventDefault();
   });
 }
 

@@ -48,7 +48,7 @@ export function startPopovers() {
       const popover = event.target;
       const opens = event.newState === "open";
       openerOf(popover)?.setAttribute("aria-expanded", String(opens));
-      if (opens) requestAnimationFrame(() => place(popover));
+      if (opens && popover.dataset.anchor) requestAnimationFrame(() => place(popover));
     },
     true,
   );
@@ -62,6 +62,8 @@ export function startPopovers() {
     },
     true,
   );
+  // The menu has done its part: what it opens stands alone and gives the focus back to its button.
+  on("click", "[data-keys]", () => byId("me").hidePopover());
   on("keydown", ".menu-list, .models", (event, popover) => {
     if (!(event.key in STEPS)) return;
     event.preventDefault();

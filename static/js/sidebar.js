@@ -54,7 +54,9 @@ export function startSidebar() {
   on("click", "button[data-drawer=close]", closeDrawer);
   on("click", "button[data-rail=toggle]", () => (narrow.matches ? closeDrawer() : setRail(false)));
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !document.querySelector(":popover-open")) closeDrawer();
+    if (event.key !== "Escape" || document.querySelector(":popover-open")) return;
+    if ("drawer" in root.dataset) closeDrawer();
+    else byId("composer-text")?.focus();
   });
   narrow.addEventListener("change", closeDrawer);
 }

@@ -176,6 +176,12 @@ def test_what_opens_over_the_thread(visit: Visit, alice: User, name: str) -> Non
     look(page)
 
 
+def test_the_list_of_shortcuts(page: Page) -> None:
+    page.keyboard.press("Control+/")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    look(page)
+
+
 def test_the_drawer_on_a_phone(visit: Visit, alice: User) -> None:
     conversation_of(alice, title="Another one", at=timezone.now() - timedelta(days=2))
     page = visit(alice, viewport=PHONE)
@@ -218,7 +224,7 @@ def test_the_people(visit: Visit, alice: User, bob: User) -> None:
     people.suspend(user=bob, actor=alice)
     page = visit(alice, "/people/")
     look(page)
-    page.get_by_label("Mail address").fill(f"{alice.public_id}@example.org")
+    page.get_by_label("Email address").fill(f"{alice.public_id}@example.org")
     page.get_by_role("button", name="Make the link").click()
     until_ready(page)
     expect(page.get_by_role("button", name="Copy the link")).to_be_visible()

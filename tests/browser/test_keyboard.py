@@ -74,6 +74,31 @@ def test_asking_and_stopping(page: Page, dictate: Dictate) -> None:
     assert_focus_seen(page)
 
 
+def test_the_list_of_shortcuts_comes_by_key_and_from_the_menu(page: Page) -> None:
+    shortcuts = page.get_by_role("dialog", name="Keyboard shortcuts")
+    page.keyboard.press("Control+/")
+    expect(shortcuts).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(shortcuts).to_be_hidden()
+    expect(field(page)).to_be_focused()
+
+    menu = page.locator(".me")
+    menu.click()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(shortcuts).to_be_visible()
+    expect(page.locator("#me")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
+
+
+def test_escape_leads_back_to_the_field(visit: Visit, alice: User) -> None:
+    conversation = conversation_of(alice, ("How?", "So."))
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    rows(page).first.locator(".row").focus()
+    page.keyboard.press("Escape")
+    expect(field(page)).to_be_focused()
+
+
 def test_skipping_the_list(visit: Visit, alice: User) -> None:
     conversation = conversation_of(alice, ("Hello", "Hello."))
     page = visit(alice, f"/c/{conversation.public_id}/")

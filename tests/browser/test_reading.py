@@ -1,5 +1,6 @@
 """Nothing jumps while an answer grows, long threads keep the place, texts can be taken along."""
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from conversations.models import Conversation, User
@@ -9,6 +10,8 @@ from tests.browser.thread import (
     Visit,
     answer,
     answers,
+    field,
+    questions,
     send,
     until_ready,
     until_settled,
@@ -174,6 +177,28 @@ def test_code_and_answers_are_copied_as_they_were_written(visit: Visit, alice: U
     answer(page).get_by_role("button", name="Copy as Markdown").click()
     expect(page.get_by_role("status").get_by_text("Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == text
+
+
+def test_the_copy_button_of_a_long_block_stays_in_reach(visit: Visit, alice: User) -> None:
+    conversation = conversation_of(alice, ("Write it", "```python\n" + CODE * 60 + "```\n\nSo."))
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    scroll_up(page, 600)
+    bar = words(page).locator(".code .bar")
+    assert place_of(bar) == pytest.approx(place_of(page.locator("#thread")), abs=1)
+    expect(bar.get_by_role("button", name="Copy")).to_be_in_viewport()
+
+
+def test_a_text_stands_in_the_direction_it_is_read(visit: Visit, alice: User) -> None:
+    conversation = conversation_of(
+        alice, ("مرحبا", "بالطبع! إليك:\n\n- واحد\n\n```python\nprint(1)\n```\n\nIn English.")
+    )
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    direction = "one => getComputedStyle(one).direction"
+    assert questions(page).locator(".text").evaluate(direction) == "rtl"
+    assert words(page).evaluate(direction) == "rtl"
+    assert words(page).locator(".code").evaluate(direction) == "ltr"
+    field(page).fill("שלום")
+    assert field(page).evaluate(direction) == "rtl"
 
 
 def test_long_lines_of_code_wrap_on_demand(visit: Visit, alice: User) -> None:

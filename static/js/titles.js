@@ -40,7 +40,9 @@ export function startTitles() {
   });
   on("focusout", "#title-input", (_event, input) => {
     if (!input.form || input.form.hidden || input.hasAttribute("aria-invalid")) return;
-    if (input.value.trim() && input.value !== main().dataset.title) input.form.requestSubmit();
+    // When the answer replaces the form, the focus leaves it too: then nothing listens any more, and
+    // a real submission would leave the page.
+    if (input.value.trim() && input.value !== main().dataset.title) window.htmx.trigger(input.form, "submit");
     else finish(input.form, false);
   });
   document.addEventListener("htmx:afterSwap", (event) => {

@@ -45,6 +45,23 @@ def test_a_new_title_shows_everywhere_at_once(
     expect(page.locator("#title h1")).to_have_text("A better name")
 
 
+def test_renaming_never_leaves_the_page(
+    visit: Visit, alice: User, conversation: Conversation
+) -> None:
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    page.evaluate("window.stayed = true")
+    title = page.get_by_label("Title", exact=True)
+    for number in range(6):
+        page.locator("#title h1").click()
+        title.fill(f"Name {number}")
+        # Enter, or going elsewhere: both keep what was typed.
+        title.press("Enter" if number % 2 else "Tab")
+        expect(page.locator("#title h1")).to_have_text(f"Name {number}")
+        expect(rows(page).first).to_contain_text(f"Name {number}")
+    assert page.evaluate("window.stayed")
+    assert page.url.endswith(f"/c/{conversation.public_id}/")
+
+
 def test_a_row_is_renamed_from_its_menu_and_escape_leaves_it(visit: Visit, alice: User) -> None:
     conversation_of(alice, title="Old name")
     page = visit(alice)

@@ -152,7 +152,7 @@ def test_an_upstream_that_says_later_is_waited_for_in_sight(
     dictation = dictate()
     send(page, "Now, please")
     expect(answer(page).locator("[data-progress]")).to_contain_text(
-        re.compile(r"too many requests.*Trying again\s+[123] s")
+        re.compile(r"too many requests.*Trying again\s+in [123] seconds?")
     )
     expect(stop_button(page)).to_be_visible()
     dictation.wait_until_asked()

@@ -2,9 +2,12 @@
 import { byId, on } from "./dom.js";
 
 const FAR = 160; // pixels above the end from which a way back is offered
+const GESTURE = 700; // milliseconds in which a wheel, a finger or a key moves the view
+const DRAG = 5000; // the same for a scrollbar that is held
 
 let stuck = true;
 let top = 0;
+let byHand = 0; // until when a move is the reader's own
 let watched = null;
 const sizes = new ResizeObserver(follow);
 
@@ -14,7 +17,10 @@ const distance = (box) => box.scrollHeight - box.clientHeight - box.scrollTop;
 function follow() {
   const box = pane();
   if (!box) return;
-  if (stuck) box.scrollTop = box.scrollHeight;
+  if (stuck) {
+    box.scrollTop = box.scrollHeight;
+    top = box.scrollTop;
+  }
   offerWayBack(box);
 }
 
@@ -25,8 +31,14 @@ function offerWayBack(box) {
 
 function scrolled() {
   const box = pane();
+  const up = top - box.scrollTop;
   if (distance(box) <= 4) stuck = true;
-  else if (box.scrollTop < top) stuck = false;
+  else if (up > 0) {
+    // The browser too moves the view up, when the field below shrinks or a face arrives, and words
+    // may come just then. A long way is a search or a screen reader.
+    if (performance.now() > byHand && up < box.clientHeight / 2) return;
+    stuck = false;
+  }
   top = box.scrollTop;
   offerWayBack(box);
 }
@@ -59,7 +71,20 @@ export function watchThread() {
   toLatest();
 }
 
+function noteHands() {
+  const lasts = (time) => () => {
+    byHand = performance.now() + time;
+  };
+  on("wheel", "#thread", lasts(GESTURE), { passive: true });
+  on("touchmove", "#thread", lasts(GESTURE), { passive: true });
+  on("pointerdown", "#thread", lasts(DRAG));
+  on("keydown", "body", (event) => {
+    if (event.key === "Tab" || !event.target.matches("input, textarea")) lasts(GESTURE)();
+  });
+}
+
 export function startScrolling() {
+  noteHands();
   on("click", "[data-latest]", () => {
     toLatest();
     byId("composer-text")?.focus({ preventScroll: true });

@@ -70,6 +70,29 @@ def test_a_reader_at_the_end_stays_there_while_the_answer_grows(
     expect(page.get_by_role("button", name="Jump to latest")).to_be_hidden()
 
 
+def test_a_field_that_shrinks_as_words_come_does_not_leave_the_reader_behind(
+    visit: Visit, alice: User
+) -> None:
+    page = visit(alice, f"/c/{long_thread(alice, 8).public_id}/")
+    field(page).fill("One line\n" * 6)
+    page.wait_for_timeout(200)
+    assert from_the_end(page) <= 1
+    # Emptied and filled again before the next picture: the view was moved up in between.
+    field(page).evaluate(
+        """field => {
+          const text = field.value;
+          field.value = "";
+          document.getElementById("thread").getBoundingClientRect();
+          field.value = text;
+        }"""
+    )
+    page.wait_for_timeout(200)
+    last = words(page)
+    last.evaluate("(one, text) => one.append(text)", PARAGRAPH)
+    page.wait_for_timeout(200)
+    assert from_the_end(page) <= 1
+
+
 def test_a_reader_who_scrolled_up_is_left_in_peace(
     visit: Visit, alice: User, dictate: Dictate
 ) -> None:

@@ -26,7 +26,11 @@ class Article:
     @classmethod
     def of(cls, message: Message) -> Self:
         choices = list(message.choices.all())
-        generation = choices[-1].generation if choices else None
+        return cls.written_by(choices[-1].generation if choices else None, message)
+
+    @classmethod
+    def written_by(cls, generation: Generation | None, message: Message) -> Self:
+        """Its newest generation, where that is at hand."""
         return cls(message, generation, _may_continue(message, generation))
 
     @property

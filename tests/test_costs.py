@@ -101,10 +101,10 @@ def test_settling_an_answer(
     ask(talk, alice)
     relay = Relay()
     (choice,) = relay._claimed(10)
-    # Generation, message, audit, conversation, revision; then the row, the article's message,
-    # generation and other answers.
+    # Generation, message, audit, conversation, revision; then the row, and the article with its
+    # generation and the other answers.
     with (
-        django_assert_num_queries(TRANSACTION + 5 + 4),
+        django_assert_num_queries(TRANSACTION + 5 + 3),
         django_capture_on_commit_callbacks(execute=True),
     ):
         settle(relay, choice)

@@ -303,6 +303,8 @@ def _queue_rest(generation: Generation) -> bool:
 
 def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
     """Who waits, with the place in line: 1 is next; 0 for those that wait for a moment in time."""
+    if not Generation.objects.queued().exists():
+        return []  # nearly always, and much cheaper than looking for all that is to be shown
     rows = (
         Choice.objects.filter(generation__state=State.QUEUED, generation__settled_at=None, index=0)
         .select_related("message", "generation__conversation")
@@ -376,10 +378,9 @@ def _tell_settled(generation: Generation) -> None:
     conversations.tell_rows(conversation, moves=False)
 
     def tell() -> None:
-        for message in Message.objects.for_thread().filter(choices__generation=generation):
-            html = fragments.article(fragments.Article.of(message))
-            events.tell(
-                events.MessageSettled(conversation.public_id, revision, message.public_id, html)
-            )
+        for choice in Choice.objects.for_articles_of(generation):
+            article = fragments.Article.written_by(choice.generation, choice.message)
+            html, name = fragments.article(article), choice.message.public_id
+            events.tell(events.MessageSettled(conversation.public_id, revision, name, html))
 
     transaction.on_commit(tell, robust=True)

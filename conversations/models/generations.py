@@ -153,6 +153,19 @@ class Generation(models.Model):
         return self.first_token_at - self.created_at
 
 
+class ChoiceQuerySet(models.QuerySet["Choice"]):
+    def for_articles_of(self, generation: Generation) -> list["Choice"]:
+        """The newest of each message that the generation wrote, with all that the thread shows.
+        For one message this is far cheaper than what reads a whole thread."""
+        rows = self.filter(message__choices__generation=generation).order_by("pk")
+        rows = rows.select_related("generation__stopped_by", "message__parent")
+        newest = {row.message_id: row for row in rows.defer("generation__request")}
+        for row in newest.values():
+            if question := row.message.parent:
+                question.answers = list(Message.objects.answers().filter(parent=question))
+        return list(newest.values())
+
+
 class Choice(models.Model):
     """What a generation writes: `n` makes several messages, Continue appends to one."""
 
@@ -161,6 +174,8 @@ class Choice(models.Model):
     message = models.ForeignKey(Message, models.CASCADE, related_name="choices")
     # Characters of the message that were there before.
     starts_at = models.PositiveIntegerField(default=0)
+
+    objects = ChoiceQuerySet.as_manager()
 
     class Meta:
         ordering = ("pk",)

@@ -79,7 +79,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
             .defer("parent__text", "parent__html", "parent__reasoning")
             .prefetch_related(
                 models.Prefetch("choices", choices),
-                models.Prefetch("parent__children", _answers(), to_attr="answers"),
+                models.Prefetch("parent__children", Message.objects.answers(), to_attr="answers"),
             )
         )
 
@@ -95,11 +95,13 @@ class MessageQuerySet(models.QuerySet["Message"]):
                 setattr(row, name, text)
         return rows
 
-
-def _answers() -> MessageQuerySet:
-    """Questions' answers, as much of them as their neighbours show."""
-    answers = Message.objects.filter(role=Author.ASSISTANT, deleted_at=None)
-    return answers.only("public_id", "parent").order_by("pk")
+    def answers(self) -> Self:
+        """As much of answers as their neighbours show, oldest first."""
+        return (
+            self.filter(role=Author.ASSISTANT, deleted_at=None)
+            .only("public_id", "parent")
+            .order_by("pk")
+        )
 
 
 class Message(models.Model):

@@ -24,10 +24,6 @@ export function applyPatch(root, { p, t, h }) {
   return true;
 }
 
-export function applyKeyframe(root, html) {
-  root.innerHTML = html;
-}
-
 /** The innermost element that ends with the answer's last words: where a caret belongs. */
 export function lastElement(root) {
   let element = root;

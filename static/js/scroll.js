@@ -36,7 +36,7 @@ function scrolled() {
   else if (up > 0) {
     // The browser too moves the view up, when the field below shrinks or a face arrives, and words
     // may come just then. A long way is a search or a screen reader.
-    if (performance.now() > byHand && up < box.clientHeight / 2) return;
+    if (stuck && performance.now() > byHand && up < box.clientHeight / 2) return;
     stuck = false;
   }
   top = box.scrollTop;

@@ -130,8 +130,10 @@ CONN_MAX_AGE = 0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        # Holds the history of sign-in attempts, which many addresses must not be able to flush.
+        # All processes count sign-in attempts together, and a restart forgets none.
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "conversations_cache",
+        # Many addresses must not be able to flush that history.
         "OPTIONS": {"MAX_ENTRIES": 20_000},
     }
 }

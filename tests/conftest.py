@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from django.core.cache import cache
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
@@ -14,10 +13,17 @@ from conversations.actions import people
 from conversations.models import Conversation, Participant, Role, User
 from conversations.relay import Relay
 from tests import relays
+from tests.engines import (  # noqa: F401  fixtures
+    postgres,
+    postgres_database,
+    postgres_server,
+    postgres_url,
+    redis,
+    redis_server,
+    redis_url,
+)
 from tests.upstream import ScriptedUpstream
 from tests.upstream.stage import KEY, Stage
-
-pytest_plugins = ["tests.engines"]
 
 # Threads share the machine's two cores, so time says nothing about an example.
 hypothesis_settings.register_profile("dev", deadline=None)
@@ -35,7 +41,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> None:
     """What a process keeps between requests starts empty in each test."""
-    cache.clear()
     catalogue.learn([])
     catalogue._upstream.cache_clear()
 

@@ -5,6 +5,7 @@ also when the session is killed. Tests may restart, freeze and fill them; the fi
 what a test did. Where the programs are missing these tests are skipped, but fail under CI.
 """
 
+import atexit
 import contextlib
 import os
 import random
@@ -313,6 +314,17 @@ class PostgresServer(Server):
             self.start()
         self.resume()
         self.set_read_only(False)
+
+
+def url_for_the_suite() -> str:
+    """Of a cluster for all processes of a session: the first starts it and tells the others."""
+    if "TEST_DATABASE_URL" not in os.environ:
+        server = PostgresServer()
+        atexit.register(server.end)
+        server.start()
+        server.do(f"CREATE DATABASE suite OWNER {OWNER}")
+        os.environ["TEST_DATABASE_URL"] = server.url("suite")
+    return os.environ["TEST_DATABASE_URL"]
 
 
 def migrate(url: str) -> None:

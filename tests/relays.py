@@ -47,6 +47,14 @@ def database_locked() -> Iterator[None]:
         lock.close()
 
 
+def database_url() -> str:
+    """Of this test's database, for programs that it starts."""
+    known = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{known['NAME']}"
+    return f"postgres://{known['USER']}@{known['HOST']}:{known['PORT']}/{known['NAME']}"
+
+
 def send(conversation: Conversation, author: User, text: str = "Why is it slow?") -> Generation:
     sent = actions.messages.send(
         conversation=conversation, author=author, text=text, request_id=uuid4()

@@ -1,4 +1,7 @@
-"""The portal's settings for tests: a database file per worker, no data of the developer's."""
+"""The portal's settings for tests: a database per worker, no data of the developer's.
+
+With TEST_DATABASE=postgresql it is one of a cluster that is made for the session, else a file.
+"""
 
 import os
 import tempfile
@@ -16,6 +19,11 @@ for name in (
 ):
     os.environ.pop(name, None)
 os.environ["UPSTREAM_BASE_URL"] = "http://127.0.0.1:9/v1"  # nobody answers on this port
+ON_POSTGRESQL = os.environ.get("TEST_DATABASE", "sqlite") == "postgresql"
+if ON_POSTGRESQL:
+    from tests.engines import url_for_the_suite
+
+    os.environ["DATABASE_URL"] = url_for_the_suite()
 
 from chatweb.settings import *  # noqa: E402, F403
 from chatweb.settings import DATABASES, STORAGES  # noqa: E402
@@ -23,9 +31,13 @@ from chatweb.settings import DATABASES, STORAGES  # noqa: E402
 # Nothing is collected: each test client would look through all of it.
 STATIC_ROOT = TEST_DATA / "no-static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-# Django's in-memory test database locks under threads; a file behaves as it does in use.
-worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-DATABASES["default"]["TEST"] = {"NAME": str(TEST_DATA / f"test-{os.getpid()}-{worker}.sqlite3")}
+if not ON_POSTGRESQL:
+    # Django's in-memory test database locks under threads; a file behaves as it does in use.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    file = TEST_DATA / f"test-{os.getpid()}-{worker}.sqlite3"
+    DATABASES["default"]["TEST"] = {"NAME": str(file)}
+# What tests start as programs of their own is told which database by each of them.
+os.environ.pop("DATABASE_URL", None)
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 UPSTREAM_CONTINUES = True

@@ -1,6 +1,7 @@
 """The tables. Rows change through `actions/` alone; rows named by a person come from `access`."""
 
 from conversations.models.audit import AuditEntry, Outcome
+from conversations.models.cache import CacheEntry
 from conversations.models.conversations import Conversation, Participant, Role
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
 from conversations.models.messages import Author, Kind, Message, MessageVersion
@@ -19,6 +20,7 @@ __all__ = [
     "OPEN",
     "AuditEntry",
     "Author",
+    "CacheEntry",
     "Choice",
     "Conversation",
     "Generation",

@@ -7,14 +7,24 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from django.db import connection
 from pytest_django import Settings
 
 from conversations.models import Conversation, State, User
 from conversations.relay import Relay
 from tests.dictation import Dictation
 from tests.processes import Program, program
-from tests.relays import answer_of, ask, db, kept, load, running, settled, text_of, when
+from tests.relays import (
+    answer_of,
+    ask,
+    database_url,
+    db,
+    kept,
+    load,
+    running,
+    settled,
+    text_of,
+    when,
+)
 from tests.upstream import ScriptedUpstream
 from tests.viewers import until
 
@@ -26,7 +36,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def start(upstream: ScriptedUpstream) -> Iterator[Callable[[], Program]]:
     env = {
         "DJANGO_SETTINGS_MODULE": "chatweb.settings",
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "DATABASE_URL": database_url(),
         "UPSTREAM_BASE_URL": upstream.base_url,
         "UPSTREAM_CONTINUES": "on",
         "RELAY_POLL_SECONDS": "0.1",

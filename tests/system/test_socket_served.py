@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from conversations.models import Conversation, Generation, State, User
 from tests.processes import Program, program
-from tests.relays import send
+from tests.relays import database_url, send
 from tests.upstream import ScriptedUpstream
 from tests.viewers import session_of
 
@@ -41,7 +40,7 @@ def portal(django_db_setup: None) -> Iterator[Portal]:
     with ScriptedUpstream.in_thread() as upstream:
         env = {
             "DJANGO_SETTINGS_MODULE": "chatweb.settings",
-            "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+            "DATABASE_URL": database_url(),
             "UPSTREAM_BASE_URL": upstream.base_url,
             "RELAY_POLL_SECONDS": "0.1",
             "TICK_SECONDS": "0.3",

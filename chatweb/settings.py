@@ -212,7 +212,7 @@ ACCOUNT_RATE_LIMITS = {
 ALLAUTH_TRUSTED_PROXY_COUNT = int(BEHIND_PROXY)
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "conversations.sessions"
 SESSION_COOKIE_AGE = (
     env.integer("SESSION_DAYS", 14, low=1, high=365, why="how long a browser stays signed in")
     * 86_400

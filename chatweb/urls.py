@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from conversations.admin import site
 
+handler500 = "conversations.views.portal.failed"
+
 urlpatterns = [
     path("", include("conversations.urls")),
     # /accounts/: what we use of allauth; sign-up, mail and reset are not offered

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from conversations.models import Conversation, Generation, Message, Role, User
+from conversations.sessions import SessionStore
 
 Right = Literal["read", "write", "own"]
 
@@ -31,7 +31,7 @@ def conversation(
     `deleted` looks among those that were deleted instead, for undo.
     """
     row = Conversation.objects.filter(
-        public_id=public_id, deleted_at__isnull=not deleted, **_takes_part(user, to)
+        public_id=_possible(public_id), deleted_at__isnull=not deleted, **_takes_part(user, to)
     ).first()
     if row is None:
         raise Http404
@@ -43,7 +43,7 @@ def message(user: User | AnonymousUser, public_id: str, *, to: Right) -> Message
         Message.objects.for_thread()
         .select_related("conversation", "parent")
         .filter(
-            public_id=public_id,
+            public_id=_possible(public_id),
             deleted_at=None,
             conversation__deleted_at=None,
             **_takes_part(user, to, "conversation__"),
@@ -59,7 +59,7 @@ def generation(user: User | AnonymousUser, public_id: str, *, to: Right) -> Gene
     row = (
         Generation.objects.select_related("conversation")
         .filter(
-            public_id=public_id,
+            public_id=_possible(public_id),
             conversation__deleted_at=None,
             **_takes_part(user, to, "conversation__"),
         )
@@ -74,7 +74,7 @@ def reviewed_conversation(user: User | AnonymousUser, public_id: str) -> Convers
     """Any conversation, deleted ones included, for a person with the review right."""
     if not (isinstance(user, User) and user.may_review):
         raise Http404
-    row = Conversation.objects.filter(public_id=public_id).first()
+    row = Conversation.objects.filter(public_id=_possible(public_id)).first()
     if row is None:
         raise Http404
     return row
@@ -93,8 +93,16 @@ def person_of_session(session_key: str | None) -> User | None:
 def session(session_key: str) -> tuple[User, float] | None:
     """Who is signed in with it now, and the seconds until it ends by itself."""
     user = person_of_session(session_key)
-    until = Session.objects.filter(pk=session_key).values_list("expire_date", flat=True).first()
+    key = SessionStore(session_key).session_key
+    until = Session.objects.filter(pk=key).values_list("expire_date", flat=True).first()
     return (user, (until - timezone.now()).total_seconds()) if user and until else None
+
+
+def _possible(public_id: str) -> str:
+    """PostgreSQL fails where it is asked for a text with NUL, which no id of ours holds."""
+    if "\0" in public_id:
+        raise Http404
+    return public_id
 
 
 def _takes_part(user: User | AnonymousUser, to: Right, of: str = "") -> dict[str, Any]:

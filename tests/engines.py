@@ -140,9 +140,12 @@ class RedisServer(Server):
             return bool(client.ping())
         return False
 
-    def client(self) -> "redis_client.Redis":
+    def client(self, *, decodes: bool = True) -> "redis_client.Redis":
         return redis_client.Redis(
-            port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0), decode_responses=True
+            port=self.port,
+            socket_timeout=5,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=decodes,
         )
 
     def flush(self) -> None:

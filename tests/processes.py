@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 class Program:
     """A running program whose lines, of both outputs, can be waited for."""
 
-    def __init__(self, *arguments: str, env: dict[str, str]) -> None:
+    def __init__(self, *arguments: str, env: dict[str, str], listens: bool = False) -> None:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"} | env,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -58,6 +58,12 @@ class Program:
                 return line
         raise AssertionError(f"no line with {text!r} in {seconds} s:\n{self.output}")
 
+    def say(self, line: str) -> None:
+        """To a program that listens."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -71,13 +77,15 @@ class Program:
 
 
 @contextmanager
-def program(*arguments: str, env: dict[str, str]) -> Iterator[Program]:
-    running = Program(*arguments, env=env)
+def program(*arguments: str, env: dict[str, str], listens: bool = False) -> Iterator[Program]:
+    running = Program(*arguments, env=env, listens=listens)
     try:
         yield running
     finally:
         running.process.kill()
         running.process.wait()
         running._reader.join(timeout=5)
+        if running.process.stdin is not None:
+            running.process.stdin.close()
         if running.process.stdout is not None:
             running.process.stdout.close()

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Self
 
+from asgiref.testing import ApplicationCommunicator
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
@@ -15,6 +16,14 @@ from conversations.models import Conversation, User
 from tests.markdown_page import Element, apply, parse
 
 HOST = "testserver"
+
+
+class Socket(WebsocketCommunicator):  # type: ignore[misc]  # Channels has no types
+    """Channels' own lets no thread close its connection to the database while it is used, so that
+    they would be missing in the pool."""
+
+    send_input = ApplicationCommunicator.send_input
+    receive_output = ApplicationCommunicator.receive_output
 
 
 class Shown:
@@ -38,7 +47,7 @@ class Viewer:
     ) -> None:
         headers = [(b"host", HOST.encode()), (b"origin", (origin or f"http://{HOST}").encode())]
         headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode()))
-        self._socket = socket or WebsocketCommunicator(application, "/ws/", headers=headers)
+        self._socket: Any = socket or Socket(application, "/ws/", headers=headers)
         self._acknowledges = acknowledges
         self.received: list[dict[str, Any]] = []
         self.answers: dict[str, Shown] = {}

@@ -81,7 +81,7 @@ class Settlement:
 
     def columns(self) -> dict[str, Any]:
         known = self.completion_tokens is not None
-        return {
+        columns = {
             "finish_reason": self.finish_reason[:40],
             "error_code": self.error_code[:40],
             "error_message": self.error_message[:500],
@@ -93,6 +93,15 @@ class Settlement:
             "completion_tokens": self.completion_tokens,
             "usage_source": UsageSource.REPORTED if known else UsageSource.UNKNOWN,
         }
+        return {
+            name: storable(value) if isinstance(value, str) else value
+            for name, value in columns.items()
+        }
+
+
+def storable(text: str) -> str:
+    """Upstreams write what they like, and PostgreSQL keeps no NUL."""
+    return text.replace("\0", "\ufffd")
 
 
 def request(*, conversation: Conversation, question: Message, actor: User) -> Choice:
@@ -190,7 +199,7 @@ def postpone(*, generation: Generation, worker: str, until: datetime, reason: st
         worker="",
         not_before=until,
         attempts=generation.attempts + 1,
-        error_message=reason[:500],
+        error_message=storable(reason[:500]),
     )
     return bool(moved)
 

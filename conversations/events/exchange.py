@@ -103,7 +103,8 @@ class Exchange:
                         await self._sent.wait()
             for job in jobs:
                 job.cancel()
-            await asyncio.wait(jobs)
+            # Of several that broke at once the first is told; asyncio would log the others.
+            await asyncio.gather(*jobs, return_exceptions=True)
 
     async def _hang_up(self) -> None:
         try:
@@ -159,8 +160,12 @@ class Exchange:
 
     async def _receive(self, hear: Hear, returned: Returned | None) -> None:
         while True:
-            message = await self._layer.receive(self._channel)
-            if message["from"] != PROCESS:
+            try:
+                message = await self._layer.receive(self._channel)
+            except ValueError:  # not packed as we do
+                log.warning("what is no message was passed over", exc_info=True)
+                continue
+            if not isinstance(message, dict) or message.get("from") != PROCESS:
                 await self._open(message, hear)
             elif message["type"] == "beat":
                 self._heard = time.monotonic()
@@ -170,10 +175,10 @@ class Exchange:
                         log.warning("the channel layer is back")
                         await returned()
 
-    async def _open(self, message: dict[str, Any], hear: Hear) -> None:
+    async def _open(self, message: Any, hear: Hear) -> None:
         try:
             envelope = Envelope.unpacked(message)
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):
             log.warning("another version's message was not understood", exc_info=True)
             return
         await hear(envelope)

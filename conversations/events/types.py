@@ -305,8 +305,15 @@ class Envelope:
 
     @classmethod
     def unpacked(cls, message: Mapping[str, Any]) -> Self:
-        """Raises KeyError or TypeError for what no process of ours packs."""
+        """Raises KeyError, TypeError or ValueError for what no process of ours packs."""
         if "kind" in message:
-            event = _FOR_RELAYS[message["kind"]](**message["fields"])
-            return cls(message["topic"], skippable=False, event=event)
-        return cls(message["topic"], message["wire"], message["skip"])
+            fields = {name: _text(value) for name, value in dict(message["fields"]).items()}
+            event = _FOR_RELAYS[message["kind"]](**fields)
+            return cls(_text(message["topic"]), skippable=False, event=event)
+        return cls(_text(message["topic"]), _text(message["wire"]), bool(message["skip"]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value

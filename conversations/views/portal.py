@@ -1,9 +1,33 @@
 """What belongs to the portal as a whole."""
 
+import sys
+
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
+from django.views.defaults import server_error
 
 from conversations import branding
+
+# Away, restarting, full, locked for too long, or taking no writes (which psycopg calls an internal
+# error): none of it is a mistake of ours, and all of it passes.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
+RETRY_AFTER = 5
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """What no page expected, wherever it came up. Asks the database for nothing."""
+    if not isinstance(sys.exc_info()[1], DATABASE_AWAY):
+        return server_error(request)
+    if request.headers.get("HX-Request"):
+        content = _("The portal is busy with its database. Please try again in a moment.")
+        kind = "text/plain; charset=utf-8"
+    else:
+        content, kind = render_to_string("503.html"), "text/html; charset=utf-8"
+    headers = {"Retry-After": str(RETRY_AFTER)}
+    return HttpResponse(content, status=503, content_type=kind, headers=headers)
 
 
 @require_GET

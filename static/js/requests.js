@@ -39,8 +39,11 @@ export function startRequests() {
   });
   for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(failure, (event) => {
-      if (event.detail.requestConfig?.elt.id === "composer") refuse(word("unreachable"));
-      else toast(word("failed"));
+      const { xhr, requestConfig } = event.detail;
+      // 503 says in plain text what is the matter.
+      const reason = xhr?.status === 503 ? xhr.responseText.slice(0, 300) : "";
+      if (requestConfig?.elt.id === "composer") refuse(reason || word("unreachable"));
+      else toast(reason || word("failed"));
     });
   }
 }

@@ -1,4 +1,4 @@
-"""The ASGI application: pages over HTTP, and one socket."""
+"""The ASGI application: pages over HTTP, probes in front of them, and one socket."""
 
 import os
 import warnings
@@ -32,13 +32,17 @@ pages = Turns(Pages())
 
 # Only now: these import models, which exist once Django is set up.
 from conversations.origins import SameOrigin  # noqa: E402
+from conversations.probes import Probes  # noqa: E402
+from conversations.requestids import RequestIds  # noqa: E402
 from conversations.routing import websocket_urlpatterns  # noqa: E402
 
 from channels.sessions import CookieMiddleware  # noqa: E402  isort: skip
 
-application = ProtocolTypeRouter(
-    {
-        "http": pages,
-        "websocket": SameOrigin(CookieMiddleware(URLRouter(websocket_urlpatterns))),
-    }
+application = RequestIds(
+    ProtocolTypeRouter(
+        {
+            "http": Probes(pages),
+            "websocket": SameOrigin(CookieMiddleware(URLRouter(websocket_urlpatterns))),
+        }
+    )
 )

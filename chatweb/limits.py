@@ -134,3 +134,18 @@ TICK_SECONDS = env.seconds(
 RIGHTS_CHECK_SECONDS = env.seconds(
     "RIGHTS_CHECK_SECONDS", 1, low=0.1, high=60, why="how soon an open socket loses its rights"
 )
+
+# --- Watching -----------------------------------------------------------------------------------
+
+HEALTH_SECONDS = env.seconds(
+    "HEALTH_SECONDS", 5, low=0, high=300, why="what /readyz knows for longer it looks up again"
+)
+HEALTH_TIMEOUT = env.seconds(
+    "HEALTH_TIMEOUT", 1, low=0.01, high=60, why="/readyz waits no longer for what it looks up"
+)
+HEALTH_UPSTREAM_SECONDS = env.seconds(
+    "HEALTH_UPSTREAM_SECONDS", 30, low=0, high=3600, why="between two looks at an idle model server"
+)
+HEALTH_UPSTREAM_TIMEOUT = env.seconds(
+    "HEALTH_UPSTREAM_TIMEOUT", 5, low=0.05, high=600, why="for its list of models, which is free"
+)

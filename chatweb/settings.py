@@ -57,6 +57,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "conversations.middleware.Counted",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Adds random bytes, so that a page's length tells nothing of its secrets (BREACH).
@@ -392,4 +393,21 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has a use for our files
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", among=logs.LEVELS, why="DEBUG, INFO, WARNING or ERROR")
-LOGGING = logs.configured(LOG_LEVEL)
+LOG_FORMAT = env.text("LOG_FORMAT", "line", why="`line` to read, `json` to collect and search")
+LOGGING = logs.configured(LOG_LEVEL, LOG_FORMAT)
+
+# --- Watching -------------------------------------------------------------------------------------
+
+METRICS_TOKEN = env.text(
+    "METRICS_TOKEN", why="whoever shows it as Bearer may read /metrics; empty: nobody"
+)
+if 0 < len(METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("METRICS_TOKEN is shorter than 16 characters.")
+METRICS_PORT = env.integer(
+    "METRICS_PORT",
+    0,
+    low=0,
+    high=65_000,
+    why="on loopback, for /metrics and probes of this process alone; the next process takes the "
+    "next port; 0 is off",
+)

@@ -6,9 +6,6 @@ from weakref import WeakKeyDictionary
 
 from django.conf import settings
 
-# A process that is busy must still say that it is alive.
-AT_ONCE = {"/healthz", "/readyz", "/metrics"}
-
 
 class Turns:
     """Lets so many requests into the application as the settings say; the others wait, in order.
@@ -24,9 +21,6 @@ class Turns:
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] in AT_ONCE:
-            await self._application(scope, receive, send)
-            return
         loop = asyncio.get_running_loop()
         if loop not in self._rooms:
             self._rooms[loop] = asyncio.Semaphore(settings.PAGES_AT_ONCE)

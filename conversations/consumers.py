@@ -19,9 +19,12 @@ from channels.consumer import AsyncConsumer
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from django.conf import settings
+from django.db import Error as AnyDatabaseError
 from django.http import Http404
 
+from chatweb import logs
 from conversations import access, events
+from conversations.counts import counts
 from conversations.models import User
 
 T = TypeVar("T")
@@ -37,6 +40,9 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         self._closed = False
         try:
             await super().__call__(scope, receive, send)
+        except AnyDatabaseError:
+            counts.database_error()
+            raise
         finally:
             self._leave()
 
@@ -70,6 +76,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         ):
             await self.hang_up(4429)
             return
+        logs.person.set(lambda: user.public_id)
         self._mailbox = events.Mailbox(
             self,
             user=user.public_id,

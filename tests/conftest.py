@@ -8,7 +8,8 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
-from conversations import actions, catalogue
+from chatweb import logs
+from conversations import actions, catalogue, health
 from conversations.actions import people
 from conversations.models import Conversation, Participant, Role, User
 from conversations.relay import Relay
@@ -43,6 +44,9 @@ def _fresh_process_state() -> None:
     """What a process keeps between requests starts empty in each test."""
     catalogue.learn([])
     catalogue._upstream.cache_clear()
+    health.begin()
+    logs.request_id.set("")
+    logs.person.set(str)
 
 
 def person(name: str, **fields: object) -> User:

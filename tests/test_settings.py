@@ -183,6 +183,12 @@ def test_a_star_for_a_host_is_refused_without_debug(read: Read) -> None:
     assert read(ALLOWED_HOSTS="*", DEBUG="on")["ALLOWED_HOSTS"] == ["*"]
 
 
+def test_a_token_that_could_be_guessed_is_refused(read: Read) -> None:
+    with pytest.raises(ImproperlyConfigured, match="METRICS_TOKEN"):
+        read(METRICS_TOKEN="guess me")
+    assert len(read(METRICS_TOKEN="x" * 16)["METRICS_TOKEN"]) == 16
+
+
 def test_postgresql_comes_with_a_bounded_pool_that_waits_for_a_while(read: Read) -> None:
     values = read(
         DATABASE_URL="postgres://chat:secret@db/chat", DATABASE_POOL="7", DATABASE_TIMEOUT="9"

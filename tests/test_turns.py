@@ -41,14 +41,3 @@ async def test_more_pages_than_set_wait_and_come_in_order(settings: Settings) ->
     application.go.set()
     await asyncio.wait(asked)
     assert application.most == 2
-
-
-async def test_whether_it_lives_is_said_at_once(settings: Settings) -> None:
-    settings.PAGES_AT_ONCE = 1
-    application = Application()
-    turns = Turns(application)
-    asked = [asyncio.ensure_future(turns({"path": path}, None, None)) for path in ("/", "/healthz")]
-    await settle()
-    assert application.inside == ["/", "/healthz"]
-    application.go.set()
-    await asyncio.wait(asked)

@@ -23,6 +23,7 @@ from conversations.actions.refusals import (
     TooManyAnswers,
     TurnRunning,
 )
+from conversations.counts import counts
 from conversations.models import (
     Author,
     Choice,
@@ -158,6 +159,8 @@ def stop(*, generation: Generation, actor: User) -> None:
         ):
             audit.record(actor, "answer.stopped", generation.conversation)
         events.on_commit(events.StopRequested(generation.public_id))
+    if unclaimed:
+        counts.generation_ended(State.STOPPED, "", generation.created_at)
 
 
 def claim(*, worker: str, most: int) -> list[Generation]:
@@ -211,11 +214,11 @@ def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settleme
     with transaction.atomic():
         mine = Generation.objects.filter(pk=generation.pk, worker=worker, settled_at=None)
         columns = outcome.columns()
-        won = mine.filter(state=State.RUNNING).update(
-            state=outcome.state, settled_at=now, **columns
-        )
+        state, why = outcome.state, outcome.finish_reason or outcome.error_code
+        won = mine.filter(state=State.RUNNING).update(state=state, settled_at=now, **columns)
         if not won:
             # Stopped meanwhile: that is how it ended, whatever the upstream said last.
+            state, why = State.STOPPED, ""
             known = {name: columns[name] for name in KNOWN_WHEN_STOPPED}
             won = mine.filter(state=State.STOPPED).update(settled_at=now, **known)
         if not won:
@@ -230,6 +233,7 @@ def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settleme
             None, "answer.settled", generation.conversation, generation=generation.public_id
         )
         _tell_settled(generation)
+    counts.generation_ended(state, why, generation.created_at, outcome.first_token_at)
     return True
 
 
@@ -251,17 +255,20 @@ def give_up(*, lost: Collection[str], besides: Collection[int] = ()) -> int:
     for generation in left.select_related("conversation"):
         with transaction.atomic():
             still = Generation.objects.left_by(lost).filter(pk=generation.pk)
-            won = still.filter(state=State.RUNNING).update(
+            lost_it = still.filter(state=State.RUNNING).update(
                 state=State.INTERRUPTED,
                 settled_at=now,
                 error_code=RELAY_GONE,
                 error_message=_("The portal was restarted while the answer was being written."),
-            ) or still.filter(state=State.STOPPED).update(settled_at=now)
+            )
+            won = lost_it or still.filter(state=State.STOPPED).update(settled_at=now)
             if won:
                 settled += 1
                 audit.record(None, "answer.interrupted", generation.conversation)
                 _tell_settled(generation)
         if won:
+            ended = (State.INTERRUPTED, RELAY_GONE) if lost_it else (State.STOPPED, "")
+            counts.generation_ended(*ended, generation.created_at)
             hand_on(generation=generation)
     return settled
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
+from conversations.counts import counts
 from conversations.events.types import PROCESS, mailbox_topic
 
 _serial = count(1)
@@ -60,6 +61,7 @@ class Mailbox:
             if self.behind_since is None:
                 self.behind_since = self._clock()
             if skippable:
+                counts.skipped += 1
                 return
             if self._is_full(2):
                 self.overflowing = True

@@ -4,12 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextvars import Context
 from typing import TypeVar
 
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
 
+from conversations.counts import counts
 from conversations.events.hub import Hub
 from conversations.events.types import Envelope, Silent, Tick, conversation_topic
 from conversations.models import Conversation, Generation, RightsChange, State
@@ -43,7 +45,8 @@ class Pulse:
         latest = await _read(_latest)
         if not self._is_beating:  # nobody was faster
             self._applied = set(latest)
-            self._task = asyncio.ensure_future(self._beat())
+            # In a context of its own: it is nobody's request, though somebody's socket begins it.
+            self._task = _loop().create_task(self._beat(), context=Context())
             self._task.add_done_callback(_log_failure)
 
     async def _beat(self) -> None:
@@ -63,6 +66,7 @@ class Pulse:
                     next_tick = time.monotonic() + settings.TICK_SECONDS
                     await self._tick()
             except AnyDatabaseError:
+                counts.database_error()
                 # Pages notice the silence by themselves; rights are looked up again next time.
                 log.exception("a beat failed; trying again")
             for mailbox in tuple(self._hub.sockets):

@@ -1,6 +1,7 @@
 """The relay of one process."""
 
 import asyncio
+import contextvars
 import logging
 import secrets
 import time
@@ -14,7 +15,9 @@ from django.db import Error as AnyDatabaseError
 from django.db import connections
 from django.utils import timezone
 
+from chatweb import logs
 from conversations import actions, catalogue, events, fragments
+from conversations.counts import counts
 from conversations.models import Choice, Generation
 from conversations.relay import watch
 from conversations.relay.prompt import compose
@@ -235,11 +238,15 @@ class Relay:
         task.add_done_callback(self._make_room)
 
     def _make_room(self, task: asyncio.Task[None]) -> None:
+        was_full = len(self._tasks) >= settings.GENERATIONS_PER_PROCESS
         self._tasks.discard(task)
-        self._wake.set()
+        # Also for whoever waits behind it in its conversation: a stopped answer is put away first.
+        if was_full or self._told_places:
+            self._wake.set()
 
     async def _answer(self, choice: Choice, composing: "asyncio.Future[ChatRequest]") -> None:
         generation = choice.generation
+        logs.generation.set(generation.public_id)  # for all that this task and its own log
         kept = actions.generations.Kept(
             generation_id=generation.pk,
             message_id=choice.message_id,
@@ -332,10 +339,14 @@ class Relay:
             try:
                 return work(*arguments)
             except AnyDatabaseError:
+                counts.database_error()
                 connections.close_all()  # this thread's: if it is broken, the next work opens anew
                 raise
 
-        return asyncio.get_running_loop().run_in_executor(self._database, on_our_connection)
+        told_by = contextvars.copy_context()
+        return asyncio.get_running_loop().run_in_executor(
+            self._database, told_by.run, on_our_connection
+        )
 
 
 def _progress(choice: Choice, place: int = 0) -> events.AnswerProgress:

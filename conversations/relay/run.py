@@ -1,6 +1,7 @@
 """One generation being written: from the first byte upstream to its settlement."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import timedelta
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_noop as _
 
 from conversations import events, fragments
 from conversations.actions.generations import RESTARTING, Kept, Settlement
+from conversations.counts import counts
 from conversations.markdown import LiveMarkdown
 from conversations.models import Choice, Generation, State
 from conversations.relay.pace import Pace
@@ -94,6 +96,7 @@ class Run:
         )
 
     def keyframe(self, topic: str) -> events.Keyframe:
+        counts.keyframes += 1
         return events.Keyframe(
             topic=topic,
             generation=self.generation.public_id,
@@ -124,6 +127,8 @@ class Run:
         error = self._reading.exception()
         if error is None:
             return self._done()
+        if isinstance(error, UpstreamError):
+            counts.upstream_error(error.code)
         if isinstance(error, Interrupted):
             return self._ended(State.INTERRUPTED, error.code, error.message, error)
         if isinstance(error, UpstreamError):
@@ -132,11 +137,16 @@ class Run:
 
     async def _read(self) -> None:
         self._pace.begin()
-        async with aclosing(self._client.stream(self._request)) as batches:
-            async for batch in batches:
-                text = "".join(self._take(batch))
-                await self._show(text)
-                await self._pace.rest(self._running())
+        counts.running += 1
+        try:
+            async with aclosing(self._client.stream(self._request)) as batches:
+                async for batch in batches:
+                    read_at = time.monotonic()
+                    if await self._show("".join(self._take(batch))):
+                        counts.frame(read_at)
+                    await self._pace.rest(self._running())
+        finally:
+            counts.running -= 1
 
     def _take(self, batch: list[Event]) -> list[str]:
         """Sorts a batch away; the words of the answer in it. No column of text takes a NUL."""
@@ -155,7 +165,8 @@ class Run:
                     self._usage = event
                 case Started(upstream_id=upstream_id):
                     self.upstream_id = upstream_id
-                case Retrying(message=reason, delay=delay):
+                case Retrying(reason=code, message=reason, delay=delay):
+                    counts.upstream_error(code)
                     # A wait that people would notice goes back into the queue.
                     if delay >= settings.RELAY_POSTPONE_SECONDS and self._may_postpone:
                         raise Postponed(reason, delay)
@@ -163,10 +174,11 @@ class Run:
                     pass
         return words
 
-    async def _show(self, text: str) -> None:
+    async def _show(self, text: str) -> bool:
+        """Whether there was anything to show."""
         reasoning = "".join(self._new_reasoning)
         if not (text or reasoning):
-            return
+            return False
         self._new_reasoning.clear()
         self._reasoning.append(reasoning)
         self.is_dirty = True
@@ -185,6 +197,7 @@ class Run:
                     reasoning=reasoning,
                 )
             )
+        return True
 
     # --- How it ended ---
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import connections
 
 from chatweb import jobs
-from conversations import events
+from conversations import events, probes
 from conversations.management.commands.serve import refuse
 
 
@@ -37,6 +37,7 @@ class Command(BaseCommand):
             for name, job in {
                 "exchange": events.hub.run,
                 "catalogue": learn_models,
+                **probes.beside(),
                 "relay": duty.run,
             }.items()
         ]

@@ -13,7 +13,7 @@ from django.db import connections
 
 from chatweb import installation, server, soundness, supervisor
 from chatweb.jobs import Job
-from conversations import events, health
+from conversations import events, health, probes
 from conversations.management import listening
 
 # After what answers and sockets may take: to be started, to log, to be scheduled.
@@ -35,7 +35,9 @@ class Command(BaseCommand):
             default="inside",
             help="outside: answers are written by `runrelay`, so that ending this cuts none",
         )
+        # What a supervisor gives its processes: the open socket, and which one this is.
         parser.add_argument("--inherited", type=int, default=-1, help=SUPPRESS)
+        parser.add_argument("--number", type=int, default=0, help=SUPPRESS)
 
     def handle(
         self,
@@ -48,6 +50,7 @@ class Command(BaseCommand):
         processes: int,
         relay: str,
         inherited: int,
+        number: int,
         **_options: object,
     ) -> None:
         if not 1 <= processes <= 64:
@@ -57,7 +60,7 @@ class Command(BaseCommand):
         if inherited >= 0:
             supervisor.end_with_parent()
             listener = socket.socket(fileno=inherited)
-            self._serve(listener, tls, relay, _address(host, listener))
+            self._serve(listener, tls, relay, _address(host, listener), number)
             return
         refuse(several=processes > 1 or relay == "outside")
         listener = listening.listen(host, port)
@@ -73,7 +76,12 @@ class Command(BaseCommand):
                 self._supervise(listener, processes)
 
     def _serve(
-        self, listener: socket.socket, tls: server.Certificate | None, relay: str, address: str
+        self,
+        listener: socket.socket,
+        tls: server.Certificate | None,
+        relay: str,
+        address: str,
+        number: int = 0,
     ) -> None:
         from conversations.relay import Duty, learn_models  # with httpx: later than what may refuse
 
@@ -84,6 +92,7 @@ class Command(BaseCommand):
             await duty.drain()
 
         beside: dict[str, Job] = {"exchange": events.hub.run, "catalogue": learn_models}
+        beside |= probes.beside(number)
         if relay == "inside":
             beside["relay"] = duty.run
         ready = f"Process {os.getpid()} serves {settings.PORTAL_NAME} at {address}"
@@ -99,8 +108,9 @@ class Command(BaseCommand):
     def _supervise(self, listener: socket.socket, processes: int) -> None:
         listener.set_inheritable(True)
         child = [sys.executable, *sys.orig_argv[1:], "--inherited", str(listener.fileno())]
+        children = [[*child, "--number", str(number)] for number in range(processes)]
         patience = settings.RELAY_DRAIN_SECONDS + settings.GOODBYE_SECONDS + ENDING_SECONDS
-        supervisor.supervise([child] * processes, share=[listener.fileno()], patience=patience)
+        supervisor.supervise(children, share=[listener.fileno()], patience=patience)
 
 
 def refuse(*, several: bool, sessions: bool = True) -> None:

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from chatweb import installation, server
 from chatweb.jobs import Job
-from conversations import catalogue, events, localmodel
+from conversations import catalogue, events, localmodel, probes
 from conversations.actions import people
 from conversations.management import listening
 
@@ -63,6 +63,7 @@ class Command(BaseCommand):
             from conversations.relay import Duty, learn_models  # with httpx, after what may refuse
 
             beside: dict[str, Job] = {"exchange": events.hub.run, "catalogue": learn_models}
+            beside |= probes.beside()
             if model:
                 beside["local model"] = model.run
             server.run(

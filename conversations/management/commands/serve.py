@@ -36,8 +36,7 @@ class Command(BaseCommand):
             help="outside: answers are written by `runrelay`, so that ending this cuts none",
         )
         # What a supervisor gives its processes: the open socket, and which one this is.
-        parser.add_argument("--inherited", type=int, default=-1, help=SUPPRESS)
-        parser.add_argument("--number", type=int, default=0, help=SUPPRESS)
+        parser.add_argument("--inherited", type=int, nargs=2, help=SUPPRESS)
 
     def handle(
         self,
@@ -49,17 +48,17 @@ class Command(BaseCommand):
         insecure: bool,
         processes: int,
         relay: str,
-        inherited: int,
-        number: int,
+        inherited: tuple[int, int] | None,
         **_options: object,
     ) -> None:
         if not 1 <= processes <= 64:
             raise CommandError(f"--processes {processes} is not between 1 and 64.")
         tls = listening.certificate(tls_cert, tls_key)
         _refuse_an_open_line(host, has_tls=tls is not None, insecure=insecure)
-        if inherited >= 0:
+        if inherited:
+            descriptor, number = inherited
             supervisor.end_with_parent()
-            listener = socket.socket(fileno=inherited)
+            listener = socket.socket(fileno=descriptor)
             self._serve(listener, tls, relay, _address(host, listener), number)
             return
         refuse(several=processes > 1 or relay == "outside")
@@ -108,7 +107,7 @@ class Command(BaseCommand):
     def _supervise(self, listener: socket.socket, processes: int) -> None:
         listener.set_inheritable(True)
         child = [sys.executable, *sys.orig_argv[1:], "--inherited", str(listener.fileno())]
-        children = [[*child, "--number", str(number)] for number in range(processes)]
+        children = [[*child, str(number)] for number in range(processes)]
         patience = settings.RELAY_DRAIN_SECONDS + settings.GOODBYE_SECONDS + ENDING_SECONDS
         supervisor.supervise(children, share=[listener.fileno()], patience=patience)
 

@@ -8,6 +8,7 @@ from django.db import Error as AnyDatabaseError
 from django.http import HttpRequest, HttpResponse
 
 from chatweb import logs
+from conversations import tracing
 from conversations.counts import counts
 
 PERMISSIONS = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
@@ -36,9 +37,11 @@ class Counted:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         begun = time.monotonic()
         logs.person.set(lambda: _person(request))
-        response = self.get_response(request)
-        match = request.resolver_match
-        view = match.view_name if match is not None else ""
+        with tracing.span("request", request_id=logs.request_id.get()):
+            response = self.get_response(request)
+            match = request.resolver_match
+            view = match.view_name if match is not None else ""
+            tracing.note(view=view, status=response.status_code)
         counts.request(view, response.status_code, time.monotonic() - begun)
         return response
 

@@ -16,7 +16,7 @@ from django.db import connections
 from django.utils import timezone
 
 from chatweb import logs
-from conversations import actions, catalogue, events, fragments
+from conversations import actions, catalogue, events, fragments, tracing
 from conversations.counts import counts
 from conversations.models import Choice, Generation
 from conversations.relay import watch
@@ -233,7 +233,10 @@ class Relay:
     def _start(self, choice: Choice) -> None:
         # Queued now: the first words wait for it, but not for what claiming does next.
         composing = self._do(compose, choice.generation)
-        task = asyncio.ensure_future(self._answer(choice, composing))
+        answering = self._answer(choice, composing)
+        task = asyncio.ensure_future(
+            tracing.within("generation", answering, generation=choice.generation.public_id)
+        )
         self._tasks.add(task)
         task.add_done_callback(self._make_room)
 
@@ -299,6 +302,8 @@ class Relay:
         kept: actions.generations.Kept,
         outcome: actions.generations.Settlement,
     ) -> None:
+        tracing.note(state=outcome.state, outcome=outcome.finish_reason or outcome.error_code)
+
         def settle() -> bool:
             settled = actions.generations.settle(
                 generation=generation, worker=self.worker, kept=kept, outcome=outcome

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from conversations import events, fragments
+from conversations import events, fragments, tracing
 from conversations.actions.generations import RESTARTING, Kept, Settlement
 from conversations.counts import counts
 from conversations.markdown import LiveMarkdown
@@ -120,7 +120,7 @@ class Run:
         """Reads to the end, however it comes. Raises Postponed, and what no upstream causes."""
         if self._restarting:
             return self.interrupted()
-        self._reading = asyncio.ensure_future(self._read())
+        self._reading = asyncio.ensure_future(tracing.within("upstream", self._read()))
         await asyncio.wait({self._reading})
         if self._reading.cancelled():
             return self.interrupted()

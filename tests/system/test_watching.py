@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import Any
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import httpx
@@ -180,3 +182,37 @@ def told_in(portal: Program) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
         else:
             assert line.startswith("port "), line
+
+
+# --- Traces ---------------------------------------------------------------------------------------
+
+
+class Collector(BaseHTTPRequestHandler):
+    received: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        self.received.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None: ...
+
+
+def test_a_collector_gets_the_spans_of_a_question_and_its_answer(serve: Serve, alice: User) -> None:
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        portal, http = serve(
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_port}",
+            OTEL_BSP_SCHEDULE_DELAY="100",
+        )
+        headers = signed_in(http, alice)
+        assert http.post("/conversations/", data=question(WORDS), headers=headers).is_success
+        until(lambda: not Generation.objects.filter(settled_at=None).exists())
+        portal.send(signal.SIGTERM)
+        assert portal.ended() == 0
+        server.shutdown()
+    sent = b"".join(Collector.received)
+    names = (b"request", b"generation", b"upstream", b"conversations", b"chatweb")
+    assert [name for name in names if name not in sent] == []
+    assert Generation.objects.get().public_id.encode() in sent
+    assert b"canary" not in sent

@@ -251,16 +251,14 @@ async def _in_a_thread(work: Callable[[], T]) -> T | None:
 def _read(before: Tables | None) -> Tables | None:
     try:
         applied = frozenset(MigrationRecorder(connection).applied_migrations())
-        return Tables(
-            applied=applied,
-            is_migrated=(
-                before.is_migrated
-                if before is not None and before.applied == applied
-                else _nothing_to_apply()
-            ),
-            beats=dict(Worker.objects.values_list("name", "beats")),
-            queued=Generation.objects.queued().count(),
-        )
+        if before is not None and before.applied == applied:
+            is_migrated = before.is_migrated
+        else:
+            is_migrated = _nothing_to_apply()
+        if not is_migrated:  # what else there is to read may not be there yet
+            return Tables(applied, is_migrated, {}, 0)
+        beats = dict(Worker.objects.values_list("name", "beats"))
+        return Tables(applied, is_migrated, beats, Generation.objects.queued().count())
     except AnyDatabaseError as error:
         counts.database_error()
         log.warning("the database does not answer: %s", type(error).__name__)

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from conversations import actions, catalogue, events, health
 from conversations.counts import counts
+from conversations.events.exchange import Exchange
 from conversations.health import Beats, Health, Look
 from conversations.models import Conversation, User, Worker
 from conversations.relay import Relay
@@ -69,6 +70,16 @@ async def test_without_a_database_it_is_not_fit(settings: Settings, tmp_path: An
     assert report.parts["relay"].state == "unknown"
 
 
+async def test_an_empty_database_is_one_that_was_not_migrated(tmp_path: Any) -> None:
+    name = connection.settings_dict["NAME"]
+    connection.settings_dict["NAME"] = str(tmp_path / "empty")
+    try:
+        report = await health.report()
+    finally:
+        connection.settings_dict["NAME"] = name
+    assert (report.parts["database"].state, report.is_fit) == ("not migrated", False)
+
+
 async def test_a_migration_that_is_not_applied_makes_it_unfit_until_it_is() -> None:
     last = await db(MigrationRecorder(connection).migration_qs.latest, "pk")
     key = last.app, last.name
@@ -118,6 +129,17 @@ async def test_a_channel_layer_that_nobody_has_joined_is_down(settings: Settings
     report = await health.report()
     assert report.parts["layer"].state == "down"
     assert report.is_fit
+
+
+async def test_a_channel_layer_is_as_this_process_hears_itself_in_it(settings: Settings) -> None:
+    settings.CHANNEL_LAYERS = {"default": {}}
+    events.hub.exchange = Exchange(None)
+    try:
+        assert await state("layer") == "down"
+        events.hub.exchange.is_up = True
+        assert await state("layer") == "up"
+    finally:
+        events.hub.exchange = None
 
 
 # --- The model server -----------------------------------------------------------------------------

@@ -63,10 +63,11 @@ def test_a_traceback_is_one_field(records: Records) -> None:
 @pytest.mark.parametrize(
     "text", ["a\nb", "\ud800", "\u2028", "\x00", '"}', "ü", "\x1b[2J"], ids=ascii
 )
-def test_whatever_a_message_holds_it_stays_one_line(text: str, records: Records) -> None:
-    log.warning("%s", text)
-    [told] = records()
-    assert told["message"] == text
+def test_whatever_a_message_holds_it_stays_one_line(text: str) -> None:
+    # Not logged: pytest cannot pass half a surrogate pair on.
+    told = logs.JsonFormatter().format(log.makeRecord("tests", 30, "", 0, "%s", (text,), None))
+    assert told.splitlines() == [told]
+    assert json.loads(told)["message"] == text
 
 
 @pytest.mark.parametrize("form", ["", "xml", "JSON"])

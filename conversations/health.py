@@ -23,7 +23,6 @@ from typing import Generic, TypeVar
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
 from django.db import connection, connections
-from django.db.migrations.recorder import MigrationRecorder
 
 from conversations import catalogue, events
 from conversations.counts import counts
@@ -249,6 +248,8 @@ async def _in_a_thread(work: Callable[[], T]) -> T | None:
 
 
 def _read(before: Tables | None) -> Tables | None:
+    from django.db.migrations.recorder import MigrationRecorder  # brings all of migrations with it
+
     try:
         applied = frozenset(MigrationRecorder(connection).applied_migrations())
         if before is not None and before.applied == applied:

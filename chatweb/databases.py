@@ -24,7 +24,16 @@ def configured(url: str, *, pool: int, timeout: float) -> dict[str, Any]:
         # A connection that the server has closed is found out before a request gets it.
         database["CONN_HEALTH_CHECKS"] = True
         options = database.setdefault("OPTIONS", {})
-        options["pool"] = {"min_size": 1, "max_size": pool, "timeout": timeout}
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": pool,
+            "timeout": timeout,
+            # Tries come ever more rarely: after a long outage it would be away for as long again.
+            "reconnect_timeout": 5,
+        }
+        # A server that has vanished sends nothing, and its own timeouts do not help.
+        options |= {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
+        options["tcp_user_timeout"] = 20_000
         milliseconds = int(timeout * 1000)
         options.setdefault("connect_timeout", max(2, int(timeout / 4)))
         options["options"] = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds}"

@@ -1,10 +1,11 @@
 """The cast, and what all tests share."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
@@ -39,6 +40,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if alone else min(os.cpu_count() or 1, 4)
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb(request: pytest.FixtureRequest) -> bool:
+    """The cluster that was made for the session takes its databases along."""
+    return "TEST_DATABASE_URL" in os.environ or bool(request.config.getvalue("reuse_db"))
+
+
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> None:
     """What a process keeps between requests starts empty in each test."""
@@ -47,6 +54,22 @@ def _fresh_process_state() -> None:
     health.begin()
     logs.request_id.set("")
     logs.person.set(str)
+
+
+@pytest.fixture
+def impatient(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Connections made from now on hardly wait for locks."""
+    options = connection.settings_dict["OPTIONS"]
+    if connection.vendor == "sqlite":
+        monkeypatch.setitem(options, "timeout", 0.05)
+        connection.close()
+        yield
+        connection.close()
+        return
+    monkeypatch.setitem(options, "options", "-c lock_timeout=50")
+    relays.empty_the_pool()
+    yield
+    relays.empty_the_pool()
 
 
 def person(name: str, **fields: object) -> User:

@@ -282,9 +282,10 @@ class PostgresServer(Server):
     # --- Faults ---
 
     def disconnect(self, database: str) -> None:
-        """Cuts every connection to it."""
+        """Cuts every connection to it; returns when they have ended."""
         self.do(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", database
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            database,
         )
 
     def limit_connections(self, database: str, most: int) -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import psycopg
 from channels.db import database_sync_to_async
 from django.db import connection
 
@@ -38,6 +39,13 @@ async def running(relay: Relay) -> AsyncIterator[Relay]:
 
 @contextmanager
 def database_locked() -> Iterator[None]:
+    """Whoever writes waits; reading goes on."""
+    if connection.vendor == "postgresql":
+        with psycopg.connect(database_url()) as session:
+            tables = "conversations_generation, conversations_message, conversations_worker"
+            session.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE".encode())
+            yield
+        return
     lock = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
     try:
         lock.execute("BEGIN EXCLUSIVE")
@@ -45,6 +53,12 @@ def database_locked() -> Iterator[None]:
     finally:
         lock.execute("ROLLBACK")
         lock.close()
+
+
+def empty_the_pool() -> None:
+    """New connections are made as the settings say now."""
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's
 
 
 def database_url() -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -144,8 +145,10 @@ async def test_a_relay_elsewhere_answers_the_one_mailbox_that_asked(
 
 def said(spy: Any) -> Iterator[Any]:
     """What it has overheard; messages are packed."""
-    while message := spy.get_message(timeout=0.3):
-        if message["type"] == "pmessage":
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        message = spy.get_message(timeout=0.1)
+        if message and message["type"] == "pmessage":
             yield {**message, "channel": message["channel"].decode()}
 
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -338,12 +337,6 @@ async def test_a_locked_database_delays_and_loses_nothing(
         assert await text_of(generation) == "One"
     row = await settled(generation)
     assert (row.state, await text_of(generation)) == (State.DONE, "One two")
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections made from now on hardly wait for locks."""
-    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
 
 
 async def test_a_database_that_refuses_for_a_while_is_asked_again(

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from django.db import connection
 from pytest_django import Settings
 
 from conversations import catalogue
@@ -30,10 +29,9 @@ async def test_a_database_that_stays_away_is_tried_as_often_as_set_and_then_left
     conversation: Conversation,
     alice: User,
     settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
+    impatient: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
     settings.RELAY_SETTLE_TRIES, settings.RELAY_SETTLE_PAUSE = 2, 0.01
     settings.RELAY_LEASE_SECONDS = 1
     relay = Relay()

@@ -138,7 +138,7 @@ def portal(postgres_url: str) -> Iterator[Program]:
     env = {
         "DJANGO_SETTINGS_MODULE": "chatweb.settings",
         "DATABASE_URL": postgres_url,
-        "DATABASE_TIMEOUT": "1",
+        "DATABASE_TIMEOUT": "3",
         "UPSTREAM_BASE_URL": "http://127.0.0.1:9/v1",
     }
     with program("-m", "tests.portal_process", env=env) as running:
@@ -234,7 +234,7 @@ def test_a_database_that_is_too_slow_keeps_nobody_waiting_for_ever(
     with postgres.locked(postgres_database, "conversations_conversation"):
         began = time.monotonic()
         assert says_that_it_passes(visitor.get(address))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
     assert visitor.get(address).status_code == 200
 
 

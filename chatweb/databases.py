@@ -28,6 +28,8 @@ def configured(url: str, *, pool: int, timeout: float) -> dict[str, Any]:
             "min_size": 1,
             "max_size": pool,
             "timeout": timeout,
+            # Each that a restart of the server broke costs whoever is given it a pause: keep few.
+            "max_idle": 30,
             # Tries come ever more rarely: after a long outage it would be away for as long again.
             "reconnect_timeout": 5,
         }

@@ -199,6 +199,8 @@ def test_postgresql_comes_with_a_bounded_pool_that_waits_for_a_while(read: Read)
     assert (pool["max_size"], pool["timeout"]) == (7, 9)
     assert "lock_timeout=9000" in database["OPTIONS"]["options"]
     assert values["CONN_MAX_AGE"] == 0
+    assert database["CONN_HEALTH_CHECKS"] is True
+    assert pool["reconnect_timeout"] == 5
 
 
 @pytest.mark.parametrize("url", ["mysql://chat@db/chat", "oracle://chat@db/chat"])

@@ -122,6 +122,22 @@ def test_while_an_answer_runs_sending_is_refused_and_the_text_stays(
     expect(page.locator("#composer-refusal")).to_have_text("")
 
 
+def test_while_the_database_is_away_the_text_stays_with_the_reason_and_is_sent_once(
+    visit: Visit, alice: User, conversation: Conversation, watch: Watch
+) -> None:
+    watch.allow("503")
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    away = {"status": 503, "content_type": "text/plain", "body": "Busy with its database."}
+    page.route("**/messages/", lambda route: route.fulfill(**away), times=1)
+    send(page, "Typed with care")
+    expect(page.locator("#composer-refusal")).to_have_text("Busy with its database.")
+    expect(field(page)).to_have_value("Typed with care")
+    field(page).press("Enter")
+    expect(questions(page)).to_have_count(1)
+    expect(page.locator("#composer-refusal")).to_have_text("")
+    assert said_by(alice) == 1
+
+
 def test_a_draft_outlives_a_reload_and_belongs_to_its_conversation(
     visit: Visit, alice: User
 ) -> None:

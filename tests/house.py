@@ -7,23 +7,14 @@ from typing import Any, Self
 
 import httpx
 from django.conf import settings
-from django.db import connection
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
-from chatweb.databases import SQLITE
 from conversations.models import User
 from tests.processes import Program, program
+from tests.relays import database_url
 from tests.viewers import Viewer, session_of
-
-
-def database_url() -> str:
-    """The address of the test's own database, for other processes."""
-    of = connection.settings_dict
-    if of["ENGINE"] == SQLITE:
-        return f"sqlite:///{of['NAME']}"
-    return f"postgres://{of['USER']}@{of['HOST']}:{of['PORT']}/{of['NAME']}"
 
 
 class Web:

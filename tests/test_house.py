@@ -119,7 +119,7 @@ def test_a_socket_changes_no_rows() -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("conversations")
         for alias in node.names
     }
-    assert imported == {"access", "events", "User"}
+    assert imported == {"access", "counts", "events", "User"}
 
 
 def test_there_are_no_signals() -> None:

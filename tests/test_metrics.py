@@ -201,7 +201,7 @@ async def test_work_that_the_database_refuses_is_counted(
         client = Client(raise_request_exception=False)
         client.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")
         with connection.execute_wrapper(refusing):
-            assert client.get("/account/").status_code == 500
+            assert client.get("/account/").status_code == 503
 
     def refusing(*_arguments: Any) -> None:
         raise OperationalError("the disk is full")

@@ -47,7 +47,7 @@ class Exchange:
         self._filled = asyncio.Event()
         self._sent = asyncio.Event()
         self._broken = asyncio.Event()
-        self._heard = 0.0
+        self._heard = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_up = False
         self.dropped = 0
@@ -77,7 +77,6 @@ class Exchange:
         self._outbox.clear()  # stale: whoever waited for it has noticed
         self._sent.set()
         self._broken.clear()
-        self._heard = time.monotonic()
         async with asyncio.timeout(settings.EXCHANGE_SILENCE_SECONDS):
             self._channel = await self._layer.new_channel()
             self._changed = set(self._topics)
@@ -101,6 +100,7 @@ class Exchange:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(settings.REDIS_TIMEOUT):
                         await self._sent.wait()
+            self._channel = ""  # the layer forgets it with whoever receives
             for job in jobs:
                 job.cancel()
             # Of several that broke at once the first is told; asyncio would log the others.
@@ -149,7 +149,7 @@ class Exchange:
     async def _follow(self) -> None:
         """One after the other, or a topic that is left and joined again could end up left."""
         async with self._following:
-            while self._changed:
+            while self._changed and self._channel:
                 topic = self._changed.pop()
                 if topic in self._topics:
                     await self._layer.group_add(topic, self._channel)
@@ -197,11 +197,13 @@ class Exchange:
             await self._filled.wait()
 
     async def _beat(self) -> None:
+        began = time.monotonic()
         while True:
             await self._layer.group_send(_OWN, {"type": "beat", "from": PROCESS})
             await asyncio.sleep(settings.EXCHANGE_BEAT_SECONDS)
-            if self.age > settings.EXCHANGE_SILENCE_SECONDS:
-                raise CutOff(f"own beat unheard for {self.age:.1f} s")
+            silence = time.monotonic() - max(began, self._heard)
+            if silence > settings.EXCHANGE_SILENCE_SECONDS:
+                raise CutOff(f"own beat unheard for {silence:.1f} s")
 
     async def _notice_break(self) -> None:
         await self._broken.wait()

@@ -24,6 +24,10 @@ SECRET_KEY = env.kept_secret(
     DATA_DIR / "secret-key",
     why="signs sessions; made and kept in DATA_DIR when not given",
 )
+SECRET_KEY_FALLBACKS = env.words(
+    "SECRET_KEY_FALLBACKS",
+    why="keys of before, separated by commas: sessions that they signed go on",
+)
 ALLOWED_HOSTS = env.words(
     "ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", why="names under which browsers reach the portal"
 )

@@ -80,12 +80,25 @@ def reviewed_conversation(user: User | AnonymousUser, public_id: str) -> Convers
     return row
 
 
+class _Looking(SessionStore):
+    """After SECRET_KEY has changed, Django gives a session another name where it is used next. No
+    socket can tell its browser, who would be signed out; the next page does it."""
+
+    @property
+    def key_salt(self) -> str:
+        """Django's own is the name of the class."""
+        return SessionStore().key_salt
+
+    def cycle_key(self) -> None:
+        """Not here."""
+
+
 def person_of_session(session_key: str | None) -> User | None:
     """Who is signed in with this session now: the same rules as for a page, read afresh."""
     if not session_key:
         return None
     request = HttpRequest()
-    request.session = SessionStore(session_key)
+    request.session = _Looking(session_key)
     user = get_user(request)
     return user if isinstance(user, User) and user.is_active else None
 

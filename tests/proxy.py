@@ -43,7 +43,7 @@ class Nginx(Server):
         path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
         found = shutil.which("nginx", path=path)
         if found is None:
-            raise Missing("nginx is not installed: apt-get install nginx-light")
+            raise Missing("nginx is not installed: apt-get install nginx")
         self._program = found
         super().__init__()
         self.plain_port = self.port

@@ -96,9 +96,9 @@ class Wire:
         self._cookie = cookie
         self._socket: ClientConnection | None = None
 
-    async def connect(self, **_limits: float) -> tuple[bool, None]:
+    async def connect(self, *, path: str = "/ws/", **_limits: float) -> tuple[bool, None]:
         self._socket = await connect(
-            self._deployed.nginx.address.replace("https", "wss") + "/ws/",
+            self._deployed.nginx.address.replace("https", "wss") + path,
             origin=Origin(self._origin),
             additional_headers={"Cookie": f"{COOKIE}={self._cookie}"},
             ssl=self._deployed.tls,
@@ -313,6 +313,13 @@ async def test_a_page_of_another_origin_gets_no_socket(deployed: Deployed, chang
         with pytest.raises(InvalidStatus) as refused:
             await Wire(deployed, alice.cookie, origin).connect()
     assert refused.value.response.status_code == 403
+
+
+async def test_only_the_address_of_the_socket_becomes_one(deployed: Deployed) -> None:
+    wire = Wire(deployed, cookie="")
+    with pytest.raises(InvalidStatus) as refused:
+        await wire.connect(path="/account/")
+    assert b"Sign in" in refused.value.response.body  # a page, as without it
 
 
 async def test_a_form_of_another_origin_is_refused(deployed: Deployed) -> None:

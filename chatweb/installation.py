@@ -1,5 +1,6 @@
 """What a start brings up to date: tables and static files, and only when they are not yet."""
 
+import fcntl
 import hashlib
 from collections.abc import Iterator
 from importlib import metadata
@@ -36,7 +37,13 @@ def _migrations_on_disk() -> Iterator[tuple[str, str]]:
 
 
 def collect_static() -> bool:
-    """Whether there was something to do."""
+    """Whether there was something to do. Of several that start at once, one does it."""
+    with (settings.DATA_DIR / "static.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _collect_static()
+
+
+def _collect_static() -> bool:
     stamp = settings.DATA_DIR / "static.stamp"
     current = _static_digest()
     collected = Path(settings.STATIC_ROOT, "staticfiles.json").exists()

@@ -1,16 +1,18 @@
 """`manage.py serve` as a whole: several processes on one port, their supervisor, their end."""
 
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from tests.engines import RedisServer
-from tests.house import House
+from tests.house import House, Web
 from tests.processes import Program, program
 from tests.upstream import ScriptedUpstream
 
@@ -61,6 +63,17 @@ def test_a_killed_supervisor_leaves_nobody_on_its_port(house: House, redis: Redi
     left = {child.pid for child in children(web.program)}
     web.program.send(signal.SIGKILL)
     until(lambda: not [pid for pid in left if psutil.pid_exists(pid)])
+
+
+def test_two_that_start_at_once_with_one_folder_both_have_its_files(
+    house: House, redis: RedisServer, tmp_path: Path
+) -> None:
+    env = {"REDIS_URL": redis.url, "DATA_DIR": str(tmp_path)}
+    started = [house.start("serve", "--port", "0", "--relay", "outside", **env) for _ in range(2)]
+    for web in map(Web, started):
+        page = httpx.get(f"{web.address}/accounts/login/").text
+        [script, *_] = re.findall(r'src="(/static/[^"]+\.js)"', page)
+        assert httpx.get(web.address + script).status_code == 200
 
 
 def test_a_second_portal_that_would_not_hear_of_the_first_is_refused(house: House) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.files.base import ContentFile
+from rjsmin import jsmin
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 ENTRANCES = ("app", "entry")
@@ -17,12 +18,6 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) )", re.MULTILINE)
 _TOP_LEVEL = re.compile(r"^(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
 _OTHER_FORM = re.compile(r"^(?:import|export)\b.*|\bimport\(.*", re.MULTILINE)
-# Behind code a comment goes only if no quotation mark follows, which could make it part of a text.
-# None of our modules holds a text of several lines, in which a line could look like a comment.
-_FOR_READERS = re.compile(
-    r"""^[ \t]*(?:/\*.*?\*/[ \t]*\n|//[^\n]*\n|\n)|^[ \t]+|[ \t]+//[^\n"'`]*$""",
-    re.DOTALL | re.MULTILINE,
-)
 
 
 def bundle(entrance: str, read: Callable[[str], str]) -> str:
@@ -53,10 +48,11 @@ def bundle(entrance: str, read: Callable[[str], str]) -> str:
             if declared in declared_in:
                 raise ValueError(f"{declared} is in {declared_in[declared]}.js and {name}.js")
             declared_in[declared] = name
-        done[name] = _FOR_READERS.sub("", body)
+        done[name] = body
 
     visit(entrance)
-    return "".join(done.values())
+    script: str = jsmin("".join(done.values()))
+    return script
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc] # it has no types

@@ -24,15 +24,13 @@ def test_a_module_comes_after_those_it_imports_and_only_once() -> None:
         "two": "/** Said to readers only. */\nexport const two = 2; // and this\n",
     }
     assert bundle("app", sources.__getitem__) == (
-        "const two = 2;\nfunction one() { return two; }\none(two);\n"
+        "const two=2;function one(){return two;}\none(two);"
     )
 
 
 def test_what_only_looks_like_a_comment_stays() -> None:
     source = 'const address = "http://x"; // gone\nconst text = "a // b";\n\n  // gone\n'
-    assert bundle("app", lambda _name: source) == (
-        'const address = "http://x";\nconst text = "a // b";\n'
-    )
+    assert bundle("app", lambda _name: source) == ('const address="http://x";const text="a // b";')
 
 
 def test_a_name_that_two_modules_declare_is_refused() -> None:

@@ -2,9 +2,9 @@
 import { byId, element, openConversation, request, wentToSignIn, word } from "./dom.js";
 import { isSignedOut, leaveThread, openNew, signedOut } from "./leaving.js";
 import { forgetFrames, startLive, threadMessages } from "./live.js";
-import { refreshRows, removeRow, showRow } from "./rows.js";
+import { removeRow, showRow } from "./rows.js";
 import { Connection } from "./socket.js";
-import { poll, sync } from "./sync.js";
+import { poll, sync, syncRows } from "./sync.js";
 import { toast } from "./toast.js";
 
 const NOTICE_AFTER = 2000;
@@ -31,7 +31,7 @@ const messages = {
 function catchUp() {
   watch();
   sync();
-  refreshRows();
+  syncRows();
 }
 
 export function watch() {

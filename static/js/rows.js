@@ -1,5 +1,5 @@
 /** The sidebar's rows: which is open, their groups, and what the socket says about them. */
-import { byId, main, openConversation, parse, request } from "./dom.js";
+import { byId, main, openConversation, parse } from "./dom.js";
 import { groupName, showTimes } from "./times.js";
 import { showTitle } from "./titles.js";
 
@@ -47,23 +47,6 @@ export function removeRow(conversation) {
   rowOf(conversation)?.remove();
   markRows();
   return false;
-}
-
-/** The newest rows from the table: those that are gone leave, the others stand as they do there. */
-export async function refreshRows() {
-  const list = byId("rows");
-  let page;
-  try {
-    page = parse(await (await request(list.dataset.url)).text());
-  } catch {
-    return; // not reached: the next return tries again
-  }
-  const fresh = [...page.querySelectorAll(".item")];
-  const there = new Set(fresh.map((item) => item.dataset.conversation));
-  const last = page.querySelector(".more") && fresh.at(-1).dataset.at;
-  for (const { dataset } of [...list.querySelectorAll(".item")])
-    if (!there.has(dataset.conversation) && !(dataset.at < last)) removeRow(dataset.conversation);
-  for (const item of fresh.reverse()) showRow(item.dataset.conversation, item.outerHTML, true);
 }
 
 export function startRows() {

@@ -2,6 +2,7 @@
 import { mergeThread, prependArticles } from "./articles.js";
 import { byId, main, openConversation, parse, request, wentToSignIn } from "./dom.js";
 import { leaveThread, signedOut } from "./leaving.js";
+import { removeRow, showRow } from "./rows.js";
 import { showTitle } from "./titles.js";
 
 let running = null;
@@ -38,7 +39,7 @@ async function fetchThread() {
   const conversation = openConversation();
   const address = main()?.dataset.messagesUrl;
   if (!address) return;
-  const page = await load(address);
+  const page = (await load(address))?.querySelector("#messages");
   if (!page || conversation !== openConversation()) return;
   mergeThread(page, withGrowing);
   byId("messages").dataset.revision = page.dataset.revision;
@@ -49,8 +50,19 @@ async function load(address) {
   const response = await request(address);
   if (response.redirected && wentToSignIn(response.url)) signedOut();
   else if (response.status === 404) leaveThread("noAccess");
-  else if (response.ok) return parse(await response.text()).querySelector("#messages");
+  else if (response.ok) return parse(await response.text());
   return null;
+}
+
+/** The newest rows from the table: those that are gone leave, the others stand as they do there. */
+export async function syncRows() {
+  const page = await load(byId("rows").dataset.url).catch(() => null);
+  if (!page) return;
+  const fresh = [...page.querySelectorAll(".item")];
+  const last = page.querySelector(".more") && fresh.at(-1).dataset.at;
+  for (const { id, dataset } of document.querySelectorAll("#rows > .item"))
+    if (!page.getElementById(id) && !(dataset.at < last)) removeRow(dataset.conversation);
+  for (const item of fresh.reverse()) showRow(item.dataset.conversation, item.outerHTML, true);
 }
 
 let paging = false;
@@ -63,7 +75,7 @@ async function pageBack() {
   paging = true;
   try {
     const page = await load(`${main().dataset.messagesUrl}?before=${older}`);
-    if (page && list === byId("messages")) prependArticles(page);
+    if (page && list === byId("messages")) prependArticles(page.querySelector("#messages"));
   } catch {
     // Not reached: scrolling on tries again.
   } finally {

@@ -1,4 +1,4 @@
-"""`python -m tests.bench relay|start`: measures and prints."""
+"""`python -m tests.bench relay|scale|start`: measures and prints."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import relay, report, start
+from . import relay, report, scale, start
 from .loads import FULL, QUICK, Load
 
 
@@ -31,6 +31,13 @@ def main() -> None:
     command.add_argument("--rounds", type=int, default=1, help="the medians of so many rounds")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     command.set_defaults(run=_relay)
+    scales = commands.add_parser("scale", help="what a process holds, what a second one costs")
+    scales.add_argument("--sockets", type=int, default=1000)
+    scales.add_argument("--idle", type=float, default=30, help="seconds in which they idle")
+    scales.add_argument("--viewers", type=int, default=500, help="of them, at one answer")
+    scales.add_argument("--back", type=int, default=50, help="of those, cut in the middle")
+    scales.add_argument("--load", type=_load, default=Load(50, 50, 10))
+    scales.set_defaults(run=_scale)
     chosen = parser.parse_args()
     chosen.run(chosen)
 
@@ -40,13 +47,28 @@ def _relay(chosen: argparse.Namespace) -> None:
         chosen.load or (QUICK if chosen.quick else FULL),
         idle=min(5, chosen.idle) if chosen.quick else chosen.idle,
         rounds=chosen.rounds,
-        say=lambda text: print(f"… {text}", file=sys.stderr, flush=True),
+        say=_say,
     )
     load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
     print(f"{os.cpu_count()} cores, load average {load}")
     print(report.table(pairs))
     if chosen.json:
         chosen.json.write_text(json.dumps(report.as_json(pairs), indent=1))
+
+
+def _scale(chosen: argparse.Namespace) -> None:
+    felt = scale.crowd(
+        _say,
+        sockets=chosen.sockets,
+        idle=chosen.idle,
+        viewers=chosen.viewers,
+        back=chosen.back,
+    )
+    print(scale.table(scale.split(chosen.load, _say), felt))
+
+
+def _say(text: str) -> None:
+    print(f"… {text}", file=sys.stderr, flush=True)
 
 
 def _load(text: str) -> Load:

@@ -1,23 +1,23 @@
-"""What another process of this machine has used. Linux only."""
+"""What other processes of this machine have used. Linux only."""
 
 import time
 from pathlib import Path
 
 
-def cpu_seconds(pid: int) -> float:
-    """Of all its threads, living and ended. The clock's number is what clock_getcpuclockid(3)
+def cpu_seconds(*pids: int) -> float:
+    """Of all their threads, living and ended. The clock's number is what clock_getcpuclockid(3)
     gives, to the nanosecond, where /proc counts hundredths of a second."""
-    return time.clock_gettime(~pid << 3 | 2)
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
 
-def memory(pid: int) -> float:
+def memory(*pids: int) -> float:
     """Resident, in MB (10⁶ bytes)."""
-    return _status(pid, "VmRSS")
+    return sum(_status(pid, "VmRSS") for pid in pids)
 
 
-def most_memory(pid: int) -> float:
-    """The most that was ever resident, in MB."""
-    return _status(pid, "VmHWM")
+def most_memory(*pids: int) -> float:
+    """The most that was ever resident, in MB; of several, of each at its own time."""
+    return sum(_status(pid, "VmHWM") for pid in pids)
 
 
 def _status(pid: int, name: str) -> float:

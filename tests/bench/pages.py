@@ -69,6 +69,10 @@ class PortalPage:
         self._message = ""
         self._received = self._acknowledged = self._characters = 0
         self._watching = asyncio.Event()
+        self._whole = asyncio.Event()  # a keyframe came
+        self._opened = 0.0
+        self.final = ""  # the message with the whole answer
+        self.frames = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -77,17 +81,46 @@ class PortalPage:
         response.raise_for_status()
         self._cookie += f"; csrftoken={response.cookies['csrftoken']}"
         self._token = _TOKEN.findall(response.text)[0]
+        await self._connect()
+
+    async def open_like(self, other: "PortalPage") -> None:
+        """Another tab of the same browser: what it was given is known."""
+        self._cookie, self._token = other._cookie, other._token
+        await self._connect()
+
+    async def _connect(self) -> None:
         self._socket = await connect(
             self._base.replace("http:", "ws:") + "/ws/",
             origin=self._base,  # type: ignore[arg-type]  # its type for this is private
             additional_headers={"Cookie": self._cookie},
         )
+        self._opened = time.monotonic()
+        self._received = self._acknowledged = self._characters = 0
+        self._watching.clear()
+        self._whole.clear()
         self._tasks = [asyncio.ensure_future(self._listen()), asyncio.ensure_future(self._check())]
         await self._send({"t": "watch", "c": self._conversation})
         await self._watching.wait()
 
-    async def ask(self, question: str, tokens: int) -> None:
+    @property
+    def is_closed(self) -> bool:
+        return self._socket.close_code is not None
+
+    def expect(self, tokens: int) -> None:
+        """The answer to somebody else's question is watched."""
         self.watched = Watched(tokens, asked_at=time.monotonic_ns())
+        self.frames = 0
+
+    async def come_back(self) -> float:
+        """Loses its socket and opens another; ms from there to the whole of the answer so far."""
+        await self.close()
+        await self._connect()
+        async with asyncio.timeout(30):
+            await self._whole.wait()
+        return (time.monotonic() - self._opened) * 1e3
+
+    async def ask(self, question: str, tokens: int) -> None:
+        self.expect(tokens)
         response = await self._http.post(
             f"{self._base}/c/{self._conversation}/messages/",
             data={"text": question, "request_id": str(uuid4())},
@@ -117,9 +150,14 @@ class PortalPage:
             self._characters += len(text)
             if text.startswith('{"t":"settled"'):
                 self._message = _MESSAGE.findall(text)[0]
+                self.final = text
                 self.watched.over.set()
             elif text.startswith('{"t":"watching"'):
                 self._watching.set()
+            elif text.startswith('{"t":"key"'):
+                self._whole.set()
+            elif text.startswith('{"t":"frame"'):
+                self.frames += 1
             if (
                 self._received - self._acknowledged >= ACKNOWLEDGE_EVERY
                 or self._characters >= ACKNOWLEDGE_CHARACTERS

@@ -25,7 +25,7 @@ MODEL = "crimson-falcon-4"
 @dataclass(frozen=True)
 class Job:
     base: str
-    pid: int
+    pids: list[int]
     load: Load
     idle: int  # questions asked one by one beforehand
     pages: list[dict[str, str]] | None  # people of the portal, one more than streams; None: bare
@@ -62,24 +62,24 @@ class NotMeasurable(Exception):
 
 
 async def measure(job: Job) -> Measured:
-    memory_start = meters.memory(job.pid)
+    memory_start = meters.memory(*job.pids)
     limits = httpx.Limits(max_connections=20, max_keepalive_connections=20)
     async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as http:
         pages = _pages(job, http)
         idler = pages.pop()
         await idler.open()
-        before = meters.cpu_seconds(job.pid)
+        before = meters.cpu_seconds(*job.pids)
         idle = [await _ask_alone(idler) for _ in range(job.idle)]
-        question = (meters.cpu_seconds(job.pid) - before) * 1e3 / max(1, job.idle)
-        memory_warm = meters.memory(job.pid)
+        question = (meters.cpu_seconds(*job.pids) - before) * 1e3 / max(1, job.idle)
+        memory_warm = meters.memory(*job.pids)
         for start in range(0, len(pages), 10):
             await asyncio.gather(*(page.open() for page in pages[start : start + 10]))
         await asyncio.sleep(0.5)
         gc.collect()
         gc.freeze()
-        before = meters.cpu_seconds(job.pid)
+        before = meters.cpu_seconds(*job.pids)
         window = await _stream(pages, job)
-        cpu_whole = meters.cpu_seconds(job.pid) - before
+        cpu_whole = meters.cpu_seconds(*job.pids) - before
         whole = sum([await page.has_whole_answer() for page in pages])
         for page in [*pages, idler]:
             await page.close()
@@ -101,7 +101,7 @@ async def measure(job: Job) -> Measured:
         size=sum(one.size for one in watched) / tokens,
         memory_start=memory_start,
         memory_warm=memory_warm,
-        memory_peak=meters.most_memory(job.pid),
+        memory_peak=meters.most_memory(*job.pids),
         whole=whole,
         answers=len(pages),
     )
@@ -150,10 +150,10 @@ async def _stream(pages: list[Page], job: Job) -> Window:
         await asyncio.gather(*(page.watched.started.wait() for page in pages))
         if any(page.watched.over.is_set() for page in pages):
             raise NotMeasurable(job.load.name)
-        start, before = time.monotonic_ns(), meters.cpu_seconds(job.pid)
+        start, before = time.monotonic_ns(), meters.cpu_seconds(*job.pids)
         overs = [asyncio.ensure_future(page.watched.over.wait()) for page in pages]
         await asyncio.wait(overs, timeout=job.load.seconds, return_when=asyncio.FIRST_COMPLETED)
-        window = Window(start, time.monotonic_ns(), meters.cpu_seconds(job.pid) - before)
+        window = Window(start, time.monotonic_ns(), meters.cpu_seconds(*job.pids) - before)
         await asyncio.gather(*overs)
     return window
 

@@ -44,7 +44,7 @@ def run(loads: Sequence[Load], *, idle: int, rounds: int, say: Say) -> list[Pair
     with tempfile.TemporaryDirectory(prefix="chatweb-bench-") as folder:
         prepared = Path(folder, "prepared")
         say("preparing an installation")
-        pages = _prepare(prepared, people=max(load.streams for load in loads) + 1)
+        pages = prepare(prepared, people=max(load.streams for load in loads) + 1)
         pairs = []
         for load in loads:
             bare, portal = [], []
@@ -59,43 +59,45 @@ def run(loads: Sequence[Load], *, idle: int, rounds: int, say: Say) -> list[Pair
         return pairs
 
 
-def _prepare(data: Path, people: int) -> list[dict[str, str]]:
-    with program(
-        "-m", "tests.bench.prepare", str(people), env=PLAIN | {"DATA_DIR": str(data)}
-    ) as preparing:
-        pages: list[dict[str, str]] = _given(preparing, "pages", 120)
+def prepare(data: Path, people: int, env: dict[str, str] = PLAIN) -> list[dict[str, str]]:
+    command = ("-m", "tests.bench.prepare", str(people))
+    with program(*command, env=env | {"DATA_DIR": str(data)}) as preparing:
+        pages: list[dict[str, str]] = given(preparing, "pages", 120)
         return pages
 
 
 def _measure_bare(load: Load, idle: int) -> Measured:
     with (
-        _upstream() as base_url,
+        upstream() as base_url,
         program("-m", "tests.bench.bare", base_url, env={}) as server,
     ):
         return _ask(server, load, idle, None)
 
 
 def _measure_portal(load: Load, idle: int, data: Path, pages: list[dict[str, str]]) -> Measured:
-    with _upstream() as base_url:
+    with upstream() as base_url:
         settings = PLAIN | {"DATA_DIR": str(data), "UPSTREAM_BASE_URL": base_url}
         with program("manage.py", "start", "--port", "0", env=settings) as server:
             return _ask(server, load, idle, pages)
 
 
 @contextmanager
-def _upstream() -> Iterator[str]:
-    with program("-m", "tests.bench.upstream", env={}) as upstream:
-        yield upstream.line_with("upstream ").split()[-1]
+def upstream() -> Iterator[str]:
+    with program("-m", "tests.bench.upstream", env={}) as running:
+        yield running.line_with("upstream ").split()[-1]
 
 
 def _ask(server: Program, load: Load, idle: int, pages: list[dict[str, str]] | None) -> Measured:
     base = server.line_with("Address ").split()[-1].rstrip("/")
-    job = Job(base, server.process.pid, load, idle, pages)
+    return ask(Job(base, [server.process.pid], load, idle, pages))
+
+
+def ask(job: Job) -> Measured:
     with program("-m", "tests.bench.people", json.dumps(asdict(job)), env={}) as people:
-        return Measured(**_given(people, "measured", load.patience + 5 * idle + 60))
+        return Measured(**given(people, "measured", job.load.patience + 5 * job.idle + 60))
 
 
-def _given(source: Program, name: str, seconds: float) -> Any:
+def given(source: Program, name: str, seconds: float) -> Any:
     return json.loads(source.line_with(f"#{name} ", seconds).partition(" ")[2])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import answer, relay, report
+from tests.bench import answer, relay, report, scale
 from tests.bench.loads import Load
 
 
@@ -39,3 +39,18 @@ def test_a_word_says_when_it_was_written() -> None:
     written = [5_000_000_000, 5_000_000_001, 5_000_090_000]
     text = " ".join(answer.word(tick) for tick in written)
     assert answer.ticks(text, now=5_000_090_000) == written
+
+
+def test_a_crowd_at_one_answer_ends_with_the_same() -> None:
+    felt = scale.crowd(lambda _text: None, sockets=6, idle=0.5, viewers=3, back=1, seconds=4)
+    assert (felt.dropped, felt.whole) == (0, 2)
+    assert 0 < felt.back_p50 <= felt.back_p95
+    assert 0 < felt.delay_p50 <= felt.delay_p95
+    assert felt.cpu_frame > 0
+
+
+def test_two_processes_are_set_against_one() -> None:
+    measured = scale.split(Load(2, 20, seconds=1, slack=0.5), lambda _text: None)
+    assert measured.one.whole == measured.two.whole == 2
+    assert measured.redis > 0
+    assert measured.two.cpu > 0

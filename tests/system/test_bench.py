@@ -4,6 +4,7 @@ import pytest
 
 from tests.bench import answer, relay, report, scale
 from tests.bench.loads import Load
+from tests.engines import RedisServer
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_a_crowd_at_one_answer_ends_with_the_same() -> None:
     assert felt.cpu_frame > 0
 
 
-def test_two_processes_are_set_against_one() -> None:
+def test_two_processes_are_set_against_one(redis_server: RedisServer) -> None:
     measured = scale.split(Load(2, 20, seconds=1, slack=0.5), lambda _text: None)
     assert measured.one.whole == measured.two.whole == 2
     assert measured.redis > 0

@@ -4,7 +4,7 @@ import { remove, rename } from "./rowactions.js";
 import { rowOf } from "./rows.js";
 
 const root = document.documentElement;
-const narrow = matchMedia("(max-width: 800px)");
+const narrow = matchMedia("(max-width: 800px), (max-width: 960px) and (max-height: 480px)");
 
 function setDrawer(open) {
   if (open === "drawer" in root.dataset) return;

@@ -115,3 +115,12 @@ def test_settings_and_models_fit_on_a_phone(visit: Visit, alice: User) -> None:
         assert box["y"] + box["height"] <= 844
         page.keyboard.press("Escape")
     assert not is_too_wide(page)
+
+
+def test_held_sideways_the_list_is_a_drawer_too(visit: Visit, alice: User) -> None:
+    sideways = PHONE | {"viewport": {"width": 844, "height": 390}}
+    page = visit(alice, "/", **sideways)
+    expect(page.locator("#rail")).not_to_be_visible()
+    page.locator("button[data-drawer=open]").click()
+    expect(page.locator("#rail")).to_be_visible()
+    assert not is_too_wide(page)

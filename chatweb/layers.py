@@ -11,6 +11,21 @@ from django.core.exceptions import ImproperlyConfigured
 BACKEND = "channels_redis.pubsub.RedisPubSubChannelLayer"
 
 
+class Connections:
+    """How many this process has made, so that one that was made anew is noticed."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    async def connect(self, connection: Any) -> None:
+        """For Redis' client, in place of its own."""
+        self.made += 1
+        await connection.on_connect()
+
+
+connections = Connections()
+
+
 def configured(urls: list[str], *, timeout: float) -> dict[str, Any]:
     """Channels' settings; none without Redis, where a process is alone. `timeout` is in seconds.
 
@@ -31,6 +46,7 @@ def configured(urls: list[str], *, timeout: float) -> dict[str, Any]:
             "socket_connect_timeout": timeout,
             # We try again ourselves, with what is new by then.
             "retry": Retry(NoBackoff(), 0),
+            "redis_connect_func": connections.connect,
         }
         for url in urls
     ]

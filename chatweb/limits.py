@@ -33,7 +33,7 @@ GENERATIONS_PER_PROCESS = env.integer(
     "GENERATIONS_PER_PROCESS", 200, low=1, high=10_000, why="answers written at once; others wait"
 )
 SOCKETS_PER_USER = env.integer(
-    "SOCKETS_PER_USER", 20, low=1, high=10_000, why="tabs a person may have open"
+    "SOCKETS_PER_USER", 20, low=1, high=10_000, why="tabs a person may have open, for each process"
 )
 SOCKET_MESSAGE_MAX_BYTES = env.integer(
     "SOCKET_MESSAGE_MAX_BYTES", 65_536, low=1_024, high=1_048_576, why="what a page may send us"

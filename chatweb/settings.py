@@ -136,7 +136,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {
         # All processes count sign-in attempts together, and a restart forgets none.
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "BACKEND": "conversations.throttling.Attempts",
         "LOCATION": "conversations_cache",
         # Many addresses must not be able to flush that history.
         "OPTIONS": {"MAX_ENTRIES": 20_000},
@@ -166,6 +166,10 @@ EXCHANGE_BEAT_SECONDS = env.seconds(
 EXCHANGE_SILENCE_SECONDS = env.seconds(
     "EXCHANGE_SILENCE_SECONDS", 5, low=0.2, high=300, why="unheard for so long it joins anew"
 )
+if EXCHANGE_BEAT_SECONDS * 2 > EXCHANGE_SILENCE_SECONDS:
+    raise ImproperlyConfigured(
+        "EXCHANGE_SILENCE_SECONDS is less than two EXCHANGE_BEAT_SECONDS."
+    )
 CHANNEL_LAYERS = layers.configured(REDIS_URLS, timeout=REDIS_TIMEOUT)
 
 # --- People -------------------------------------------------------------------------------------

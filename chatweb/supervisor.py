@@ -51,7 +51,15 @@ class _Supervisor:
     async def _keep(self, command: Sequence[str]) -> None:
         while not self._ending.is_set():
             began = time.monotonic()
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=self._share)
+            try:
+                # A session of its own: Ctrl-C in a terminal reaches us alone, and once.
+                process = await asyncio.create_subprocess_exec(
+                    *command, pass_fds=self._share, start_new_session=True
+                )
+            except OSError:
+                log.critical("A process cannot be started; trying again.", exc_info=True)
+                await self._pause(began)
+                continue
             self._running.add(process)
             if self._ending.is_set():  # the signal came while it was being made
                 process.terminate()
@@ -60,10 +68,13 @@ class _Supervisor:
             if self._ending.is_set():
                 return
             log.critical("A process ended with %d and is started again.", code)
-            pause = max(0.0, settings.RESTART_SECONDS - (time.monotonic() - began))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._ending.wait()
+            await self._pause(began)
+
+    async def _pause(self, began: float) -> None:
+        pause = max(0.0, settings.RESTART_SECONDS - (time.monotonic() - began))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._ending.wait()
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self._running:

@@ -32,6 +32,11 @@ def changed(conversation: Conversation, *, active: bool = False, **columns: Any)
     return conversation.revision
 
 
+def lock(conversation: Conversation) -> None:
+    """Before anything of a turn is written, or two that begin at once wait for each other."""
+    Conversation.objects.select_for_update().only("pk").get(pk=conversation.pk)
+
+
 def tell_rows(conversation: Conversation, *, moves: bool) -> None:
     """On commit, every participant's sidebar gets the conversation's row."""
 

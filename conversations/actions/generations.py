@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from conversations import audit, catalogue, events, fragments, markdown
-from conversations.actions import conversations, workers
+from conversations.actions import conversations
 from conversations.actions.refusals import (
     NoModel,
     NothingToAnswer,
@@ -123,6 +123,7 @@ def retry(*, answer: Message, actor: User) -> Message:
     if question is None or answer.role != Author.ASSISTANT:
         raise NothingToAnswer
     with _one_turn(), audit.action(actor, "answer.retried", conversation):
+        conversations.lock(conversation)
         message = request(conversation=conversation, question=question, actor=actor).message
         _tell_queued(conversation, head=message)
     return message
@@ -134,6 +135,7 @@ def go_on(*, answer: Message, actor: User) -> Message:
     if not fragments.Article.of(answer).offers_continue or conversation.head_id != answer.pk:
         raise NothingToAnswer
     with _one_turn(), audit.action(actor, "answer.continued", conversation):
+        conversations.lock(conversation)
         if answer.parent is None:
             raise NothingToAnswer
         _queue(conversation, answer.parent, actor, answer, prefill=answer.text)
@@ -177,10 +179,9 @@ def claim(*, worker: str, most: int) -> list[Generation]:
 
 
 def keep(*, worker: str, kept: Collection[Kept], running: Collection[int]) -> set[int]:
-    """Brings the table up to date for all that is new in a worker's answers, in one transaction
-    with its sign of life. Returns those of `running` that are not running for it any more."""
+    """Brings the table up to date for all that is new in a worker's answers, in one transaction.
+    Returns those of `running` that are not running for it any more."""
     with transaction.atomic():
-        workers.beat(name=worker, running=len(running))
         with connection.cursor() as cursor:
             cursor.executemany(
                 KEEP,

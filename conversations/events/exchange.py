@@ -11,11 +11,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from chatweb import layers
 from conversations.events.types import PROCESS, Envelope, process_of, process_topic
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Exchange:
         self._sent = asyncio.Event()
         self._broken = asyncio.Event()
         self._heard = time.monotonic()
+        self._beats_heard = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_up = False
         self.dropped = 0
@@ -59,23 +62,23 @@ class Exchange:
 
     async def run(self, hear: Hear, returned: Returned) -> None:
         """Until it is cancelled."""
-        first = True
         while True:
             try:
-                await self._stay(hear, returned, first=first)
+                await self._stay(hear, returned)
             except (RedisError, OSError, CutOff) as error:
                 log.warning("the channel layer is away: %s", error or type(error).__name__)
             finally:
                 self.is_up = False
                 self._channel = ""
                 await self._hang_up()
-            first = False
             await asyncio.sleep(settings.EXCHANGE_BEAT_SECONDS)
 
-    async def _stay(self, hear: Hear, returned: Returned, *, first: bool) -> None:
+    async def _stay(self, hear: Hear, returned: Returned) -> None:
         """Joins all topics and goes on until something breaks, which it raises."""
-        self._outbox.clear()  # stale: whoever waited for it has noticed
-        self._sent.set()
+        # Frames are stale, and whoever waited has noticed; a row that is missing nobody would.
+        self._outbox = deque(envelope for envelope in self._outbox if not envelope.skippable)
+        self._filled.set()
+        self._beats_heard = 0
         self._broken.clear()
         async with asyncio.timeout(settings.EXCHANGE_SILENCE_SECONDS):
             self._channel = await self._layer.new_channel()
@@ -84,7 +87,7 @@ class Exchange:
         jobs = [
             asyncio.ensure_future(job)
             for job in (
-                self._receive(hear, None if first else returned),
+                self._receive(hear, returned),
                 self._send(),
                 self._beat(),
                 self._notice_break(),
@@ -117,6 +120,8 @@ class Exchange:
 
     def publish(self, envelope: Envelope) -> None:
         """Never waits and never fails. What finds no room is lost, which its listeners notice."""
+        if envelope.skippable and not self.is_up:
+            return
         if len(self._outbox) >= settings.EXCHANGE_OUTBOX:
             self.dropped += 1
             return
@@ -151,14 +156,18 @@ class Exchange:
         async with self._following:
             while self._changed and self._channel:
                 topic = self._changed.pop()
-                if topic in self._topics:
-                    await self._layer.group_add(topic, self._channel)
-                else:
-                    await self._layer.group_discard(topic, self._channel)
+                try:
+                    if topic in self._topics:
+                        await self._layer.group_add(topic, self._channel)
+                    else:
+                        await self._layer.group_discard(topic, self._channel)
+                except BaseException:  # it may be others who wait for it
+                    self._changed.add(topic)
+                    raise
 
     # --- Jobs ---
 
-    async def _receive(self, hear: Hear, returned: Returned | None) -> None:
+    async def _receive(self, hear: Hear, returned: Returned) -> None:
         while True:
             try:
                 message = await self._layer.receive(self._channel)
@@ -167,13 +176,19 @@ class Exchange:
                 continue
             if not isinstance(message, dict) or message.get("from") != PROCESS:
                 await self._open(message, hear)
-            elif message["type"] == "beat":
-                self._heard = time.monotonic()
-                if not self.is_up:
-                    self.is_up = True
-                    if returned is not None:
-                        log.warning("the channel layer is back")
-                        await returned()
+            elif message.get("type") == "beat":
+                await self._own_beat(message.get("number"), returned)
+
+    async def _own_beat(self, number: object, returned: Returned) -> None:
+        """Raises CutOff when one before it is missing: whatever came with that is missing too."""
+        self._heard = time.monotonic()
+        self._beats_heard += 1
+        if number != self._beats_heard:
+            raise CutOff("own beats were lost")
+        if not self.is_up:
+            self.is_up = True
+            log.info("the channel layer is there")
+            await returned()
 
     async def _open(self, message: Any, hear: Hear) -> None:
         try:
@@ -186,21 +201,27 @@ class Exchange:
     async def _send(self) -> None:
         while True:
             while self._outbox:
-                envelope = self._outbox.popleft()
+                envelope = self._outbox[0]
                 process = process_of(envelope.topic)
                 await self._layer.group_send(
                     process_topic(process) if process else envelope.topic,
                     {"type": "event", "from": PROCESS, **envelope.packed()},
                 )
+                self._outbox.popleft()  # only now: what broke off is sent again
             self._sent.set()
             self._filled.clear()
             await self._filled.wait()
 
     async def _beat(self) -> None:
-        began = time.monotonic()
-        while True:
-            await self._layer.group_send(_OWN, {"type": "beat", "from": PROCESS})
+        began, connections = time.monotonic(), 0
+        for number in count(1):
+            beat = {"type": "beat", "from": PROCESS, "number": number}
+            await self._layer.group_send(_OWN, beat)
+            # Redis' client connects again by itself, and says nothing of it.
+            connections = connections or layers.connections.made
             await asyncio.sleep(settings.EXCHANGE_BEAT_SECONDS)
+            if layers.connections.made > connections:
+                raise CutOff("a connection was made anew: what came meanwhile is lost")
             silence = time.monotonic() - max(began, self._heard)
             if silence > settings.EXCHANGE_SILENCE_SECONDS:
                 raise CutOff(f"own beat unheard for {silence:.1f} s")

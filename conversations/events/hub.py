@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from channels.layers import get_channel_layer
@@ -107,7 +107,8 @@ class Hub:
 
     def heard(self, topic: str) -> float:
         """Seconds since a relay, or whoever else, told something of this topic."""
-        return time.monotonic() - self._heard[topic]
+        now = time.monotonic()  # whoever listened may have left while the asker waited
+        return now - self._heard.get(topic, now)
 
     async def deliver(self, event: Event) -> None:
         """To all who listen, wherever. Returns when those here have been handed it; those in other
@@ -135,10 +136,13 @@ class Hub:
             await self.deliver_here(envelope)
 
     async def deliver_here(self, envelope: Envelope) -> None:
+        await self._put(self._mailboxes.get(envelope.topic, ()), envelope.wire, envelope.skippable)
+
+    async def _put(self, mailboxes: Iterable[Mailbox], wire: str, skippable: bool) -> None:
         # A copy: a socket may close while another is being written to.
-        for mailbox in tuple(self._mailboxes.get(envelope.topic, ())):
+        for mailbox in tuple(mailboxes):
             try:
-                await mailbox.put(envelope.wire, skippable=envelope.skippable)
+                await mailbox.put(wire, skippable=skippable)
             except Exception:
                 # One broken socket is no other viewer's concern, nor the answer's.
                 log.warning("a socket could not be written to", exc_info=True)
@@ -152,9 +156,7 @@ class Hub:
 
     async def _returned(self) -> None:
         """The channel layer was away: whatever was told meanwhile is not known here."""
-        missed = Missed().wire()
-        for mailbox in tuple(self.sockets):
-            await mailbox.put(missed, skippable=False)
+        await self._put(self.sockets, Missed().wire(), skippable=False)
 
     def tell(self, event: Event) -> None:
         """From any thread. An event that nobody listens to costs nothing."""

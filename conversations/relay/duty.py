@@ -17,13 +17,16 @@ class Duty:
 
     def __init__(self) -> None:
         self._relay: Relay | None = None
+        self._is_draining = False
 
     async def run(self) -> None:
         self._relay = Relay()
+        self._relay.is_draining = self._is_draining
         await self._relay.run()
 
     async def drain(self) -> None:
         """Takes on nothing more; returns when all answers have ended, or no later than set."""
+        self._is_draining = True
         if self._relay is not None:
             await self._relay.drain(settings.RELAY_DRAIN_SECONDS)
 

@@ -38,6 +38,8 @@ class Relay:
     def __init__(self) -> None:
         self.worker = watch.own_name(secrets.token_hex(4))
         self._database = ThreadPoolExecutor(1, thread_name_prefix="relay-database")
+        # Of its own: whoever waits for a lock is still alive, and says so.
+        self._pulse = ThreadPoolExecutor(1, thread_name_prefix="relay-beat")
         self._runs: dict[str, Run] = {}
         # Claimed and not yet let go; the database's thread adds, so that its sweep knows them all.
         self._held: set[int] = set()
@@ -45,9 +47,9 @@ class Relay:
         self._clients: dict[Upstream, Client] = {}
         self._wake = asyncio.Event()
         self._ending = False
-        self._draining = False
+        self.is_draining = False
         # What was told of those that wait: conversation, place in line, until when.
-        self._told_places: dict[str, tuple[str, int, object]] = {}
+        self._told_places: dict[str, tuple[tuple[str, int, object], events.AnswerProgress]] = {}
 
     @property
     def running(self) -> int:
@@ -58,10 +60,16 @@ class Relay:
         await events.hub.listen_as_relay(self._heed)
         loops: list[asyncio.Task[None]] = []
         try:
-            await self._do(self._beat)
+            await self._do(self._beat, 0, on=self._pulse)
             loops = [
                 asyncio.ensure_future(loop())
-                for loop in (self._claim_loop, self._keep_loop, self._sweep_loop, self._tick_loop)
+                for loop in (
+                    self._claim_loop,
+                    self._keep_loop,
+                    self._beat_loop,
+                    self._sweep_loop,
+                    self._tick_loop,
+                )
             ]
             if server := catalogue.upstream():
                 self._client(server)  # now, so that the first answer does not wait for imports
@@ -76,7 +84,7 @@ class Relay:
 
     async def drain(self, seconds: float) -> None:
         """Claims nothing more, and waits until what it writes has ended, or for so long."""
-        self._draining = True
+        self.is_draining = True
         deadline = time.monotonic() + seconds
         # Again, since what was just being claimed still begins.
         while self._tasks and (left := deadline - time.monotonic()) > 0:
@@ -96,11 +104,12 @@ class Relay:
             await self._do(self._leave)
         except AnyDatabaseError:
             log.exception("what was just claimed is settled at the next start")
-        await self._do(connections.close_all)
-        self._database.shutdown(wait=False)
+        for thread in (self._database, self._pulse):
+            await self._do(connections.close_all, on=thread)
+            thread.shutdown(wait=False)
 
-    def _beat(self) -> None:
-        actions.workers.beat(name=self.worker, running=0)
+    def _beat(self, running: int) -> None:
+        actions.workers.beat(name=self.worker, running=running)
 
     def _leave(self) -> None:
         actions.generations.give_up(lost={self.worker})
@@ -119,7 +128,7 @@ class Relay:
                 for run in tuple(self._runs.values()):
                     if run.generation.conversation.public_id == public_id:
                         await events.hub.deliver(run.keyframe(topic))
-                self._tell_place_again(public_id)
+                await self._tell_place_again(public_id)
 
     # --- Loops ---
 
@@ -139,18 +148,20 @@ class Relay:
     async def _claim(self) -> None:
         # By tasks: one that was claimed a moment ago has no run yet.
         free = settings.GENERATIONS_PER_PROCESS - len(self._tasks)
-        if free > 0 and not self._draining:
+        if free > 0 and not self.is_draining:
             for choice in await self._do(self._claimed, free):
                 self._start(choice)
         await self._tell_places()
 
     def _claimed(self, most: int) -> list[Choice]:
         generations = actions.generations.claim(worker=self.worker, most=most)
-        self._held.update(generation.pk for generation in generations)
         rows = Choice.objects.filter(generation__in=generations, index=0).select_related(
             "message", "generation__conversation"
         )
-        return list(rows)
+        choices = list(rows)
+        # Only now: what could not be read is nobody's, and the sweep settles it.
+        self._held.update(choice.generation_id for choice in choices)
+        return choices
 
     async def _tell_places(self) -> None:
         """Who waits in line, or until when, sees it move."""
@@ -158,30 +169,28 @@ class Relay:
         for choice, place in waiting:
             generation = choice.generation
             known = (generation.conversation.public_id, place, generation.not_before)
-            if self._told_places.get(generation.public_id) == known:
+            told = self._told_places.get(generation.public_id)
+            if told is not None and told[0] == known:
                 continue
-            self._told_places[generation.public_id] = known
-            await events.hub.deliver(_progress(choice, place))
+            progress = _progress(choice, place)
+            self._told_places[generation.public_id] = (known, progress)
+            await events.hub.deliver(progress)
         still = {choice.generation.public_id for choice, _place in waiting}
         self._told_places = {
-            name: known for name, known in self._told_places.items() if name in still
+            name: told for name, told in self._told_places.items() if name in still
         }
 
-    def _tell_place_again(self, conversation: str) -> None:
+    async def _tell_place_again(self, conversation: str) -> None:
         """Whoever has just joined a conversation whose answer waits has not heard why."""
-        told = [name for name, known in self._told_places.items() if known[0] == conversation]
-        for name in told:
-            del self._told_places[name]
-        if told:
-            self._wake.set()
+        for _known, progress in tuple(self._told_places.values()):
+            if progress.conversation == conversation:
+                await events.hub.deliver(progress)
 
     async def _keep_loop(self) -> None:
-        beat = 0.0
         while True:
             await asyncio.sleep(settings.RELAY_KEEP_SECONDS)
-            if not self._runs and time.monotonic() - beat < settings.RELAY_LEASE_SECONDS / 4:
+            if not self._runs:
                 continue
-            beat = time.monotonic()
             dirty = [run for run in self._runs.values() if run.is_dirty]
             for run in dirty:
                 run.is_dirty = False
@@ -203,6 +212,14 @@ class Relay:
     def _keep(self, kept: list[actions.generations.Kept], running: list[int]) -> set[int]:
         return actions.generations.keep(worker=self.worker, kept=kept, running=running)
 
+    async def _beat_loop(self) -> None:
+        while True:
+            await asyncio.sleep(settings.RELAY_LEASE_SECONDS / 5)
+            try:
+                await self._do(self._beat, len(self._runs), on=self._pulse)
+            except AnyDatabaseError:
+                log.exception("a beat failed; trying again")
+
     async def _sweep_loop(self) -> None:
         others = watch.Watch(settings.RELAY_LEASE_SECONDS)
         while True:
@@ -213,9 +230,10 @@ class Relay:
             await asyncio.sleep(settings.RELAY_LEASE_SECONDS / 4)
 
     def _sweep(self, others: watch.Watch) -> None:
+        asked = time.monotonic()
         census = actions.workers.census()
         census.pop(self.worker, None)
-        gone = others.gone(census) | {name for name in census if watch.is_dead(name)}
+        gone = others.gone(census, asked) | {name for name in census if watch.is_dead(name)}
         if gone and (settled := actions.generations.give_up(lost=gone)):
             log.warning("%d answers of relays that are gone were interrupted", settled)
         actions.workers.strike(names=gone)
@@ -273,7 +291,12 @@ class Relay:
 
     async def _write(self, choice: Choice, composing: "asyncio.Future[ChatRequest]") -> None:
         generation = choice.generation
-        request = await composing
+        try:
+            request: ChatRequest | None = await composing
+        except AnyDatabaseError:
+            request = await self._patiently(generation, lambda: compose(generation))
+        if request is None:  # let go; the sweep says that it was interrupted
+            return
         server = catalogue.upstream()
         if server is None:
             raise LookupError("a generation was queued for no upstream")
@@ -314,7 +337,7 @@ class Relay:
 
         await self._patiently(generation, settle)
 
-    async def _postpone(self, generation: Generation, later: Postponed) -> bool:
+    async def _postpone(self, generation: Generation, later: Postponed) -> bool | None:
         until = timezone.now() + timedelta(seconds=later.delay)
 
         def postpone() -> bool:
@@ -324,22 +347,24 @@ class Relay:
 
         return await self._patiently(generation, postpone)
 
-    async def _patiently(self, generation: Generation, work: Callable[[], bool]) -> bool:
-        """False as well when the database stayed away: its lease ends and the sweep settles."""
+    async def _patiently(self, generation: Generation, work: Callable[[], T]) -> T | None:
+        """None when the database stayed away: let go, it is settled by the sweep."""
         for _try in range(settings.RELAY_SETTLE_TRIES):
             try:
                 return await self._do(work)
             except AnyDatabaseError:
                 log.exception("putting %s away failed; trying again", generation.public_id)
                 await asyncio.sleep(settings.RELAY_SETTLE_PAUSE)
-        return False
+        return None
 
     def _client(self, server: Upstream) -> Client:
         if server not in self._clients:
             self._clients[server] = Client(server)
         return self._clients[server]
 
-    def _do(self, work: Callable[..., T], *arguments: object) -> "asyncio.Future[T]":
+    def _do(
+        self, work: Callable[..., T], *arguments: object, on: ThreadPoolExecutor | None = None
+    ) -> "asyncio.Future[T]":
         def on_our_connection() -> T:
             try:
                 return work(*arguments)
@@ -350,7 +375,7 @@ class Relay:
 
         told_by = contextvars.copy_context()
         return asyncio.get_running_loop().run_in_executor(
-            self._database, told_by.run, on_our_connection
+            on or self._database, told_by.run, on_our_connection
         )
 
 

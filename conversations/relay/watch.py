@@ -1,13 +1,16 @@
 """Which relays are gone: judged by their beats and this process's own clock alone."""
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 # The relays of this process, so that a number that came round again is told from one of ours.
 living: set[str] = set()
+_ALONE = secrets.token_hex(4)
 
 
 class Watch:
@@ -20,10 +23,12 @@ class Watch:
         self._seen: dict[str, tuple[int, float]] = {}
         self._looked = clock()
 
-    def gone(self, census: dict[str, int]) -> set[str]:
-        """`census` holds the beats of all who claim to live."""
+    def gone(self, census: dict[str, int], asked: float | None = None) -> set[str]:
+        """`census` holds the beats of all who claim to live, as looked up since `asked`: what the
+        looking took counts as nobody's silence."""
         now = self._clock()
-        if now - self._looked > self._patience / 2:
+        asked = now if asked is None else asked
+        if asked - self._looked > self._patience / 2:
             # It was we who were away: the others may have had no chance either, so all count anew.
             self._seen.clear()
         self._looked = now
@@ -32,7 +37,7 @@ class Watch:
             for name, beats in census.items()
         }
         return {
-            name for name, (_beats, since) in self._seen.items() if now - since >= self._patience
+            name for name, (_beats, since) in self._seen.items() if asked - since >= self._patience
         }
 
 
@@ -60,6 +65,10 @@ def _runs(pid: int) -> bool:
 
 
 def _here() -> str:
-    """Where process numbers mean the same: two containers may share a host's name."""
+    """Where process numbers mean the same. Containers may share a host's name, and machines may
+    share one too; where nothing tells them apart, this process knows only itself."""
     space = Path("/proc/self/ns/pid")
-    return f"{socket.gethostname()}/{space.readlink()}" if space.exists() else socket.gethostname()
+    for machine in (Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")):
+        with suppress(OSError):
+            return f"{socket.gethostname()[:40]}/{machine.read_text()[:8]}/{space.readlink()}"
+    return f"{socket.gethostname()[:40]}/{_ALONE}"

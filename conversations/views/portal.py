@@ -15,11 +15,15 @@ from conversations import branding
 # error): none of it is a mistake of ours, and all of it passes.
 DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 RETRY_AFTER = 5
+# PostgreSQL's word for going on after an error within a transaction, which is a mistake of ours.
+IN_FAILED_TRANSACTION = "25P02"
 
 
 def failed(request: HttpRequest) -> HttpResponse:
     """What no page expected, wherever it came up. Asks the database for nothing."""
-    if not isinstance(sys.exc_info()[1], DATABASE_AWAY):
+    error = sys.exc_info()[1]
+    state = getattr(getattr(error, "__cause__", None), "sqlstate", None)
+    if not isinstance(error, DATABASE_AWAY) or state == IN_FAILED_TRANSACTION:
         return server_error(request)
     if request.headers.get("HX-Request"):
         content = _("The portal is busy with its database. Please try again in a moment.")

@@ -40,8 +40,9 @@ export function startRequests() {
   for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(failure, (event) => {
       const { xhr, requestConfig } = event.detail;
-      // 503 says in plain text what is the matter.
-      const reason = xhr?.status === 503 ? xhr.responseText.slice(0, 300) : "";
+      // We say in plain text what is the matter; what stands before us does not.
+      const plain = xhr?.getResponseHeader("Content-Type")?.startsWith("text/plain");
+      const reason = xhr?.status === 503 && plain ? xhr.responseText.slice(0, 300) : "";
       if (requestConfig?.elt.id === "composer") refuse(reason || word("unreachable"));
       else toast(reason || word("failed"));
     });

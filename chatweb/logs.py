@@ -22,7 +22,7 @@ person: ContextVar[Callable[[], str]] = ContextVar("person", default=str)
 LINK = re.compile(r"(/link/)[\w-]+")
 
 # PostgreSQL quotes the row that it refuses, and rows hold what people write.
-ROW = re.compile(r"(DETAIL: ).*?(?=\n\n(?:The above|During handling)|\Z)", re.DOTALL)
+ROW = re.compile(r"(DETAIL: ).*?(?=\n *\n *(?:The above|During handling)|\Z)", re.DOTALL)
 
 # What could end a line or move a terminal's cursor: upstreams and people choose parts of messages.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

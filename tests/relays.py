@@ -95,7 +95,7 @@ async def text_of(generation: Generation) -> str:
 
 
 async def when(
-    generation: Generation, condition: Callable[[Generation], object], seconds: float = 10
+    generation: Generation, condition: Callable[[Generation], object], seconds: float = 30
 ) -> Generation:
     """The generation as soon as the table shows it so."""
     async with asyncio.timeout(seconds):
@@ -104,11 +104,11 @@ async def when(
     return row
 
 
-async def settled(generation: Generation, seconds: float = 10) -> Generation:
+async def settled(generation: Generation, seconds: float = 30) -> Generation:
     return await when(generation, lambda row: row.settled_at, seconds)
 
 
-async def kept(generation: Generation, text: str, seconds: float = 10) -> None:
+async def kept(generation: Generation, text: str, seconds: float = 30) -> None:
     """Waits until the table holds exactly this text."""
     async with asyncio.timeout(seconds):
         while await text_of(generation) != text:  # noqa: ASYNC110

@@ -172,7 +172,7 @@ def tree_of_article(html: str) -> Element:
     return parse(html[start:end])
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  any condition, and few have an event
             await asyncio.sleep(0.005)

@@ -171,7 +171,7 @@ def claim(*, worker: str, most: int) -> list[Generation]:
     claimed = []
     for generation in Generation.objects.claimable(now).only("pk")[:most]:
         won = Generation.objects.filter(pk=generation.pk, state=State.QUEUED).update(
-            state=State.RUNNING, worker=worker, started_at=now, not_before=None
+            state=State.RUNNING, worker=worker, started_at=timezone.now(), not_before=None
         )
         if won:
             claimed.append(generation)

@@ -366,6 +366,16 @@ async def test_what_is_no_message_at_all_is_passed_over(
     assert here.all("missed") == []
 
 
+async def test_a_topic_that_its_last_listener_has_just_left_is_not_silent(
+    hub: events.Hub, here: Heard
+) -> None:
+    """The pulse looks after a query, during which anybody may leave."""
+    box = next(iter(hub.mailboxes(TOPIC)))
+    assert hub.heard(TOPIC) > 0
+    hub.shut(box)
+    assert hub.heard(TOPIC) == 0
+
+
 async def test_a_mailboxs_topic_stays_in_its_process(hub: events.Hub, redis: RedisServer) -> None:
     heard = Heard()
     box = await opened(hub, heard)

@@ -106,8 +106,9 @@ class Hub:
         return [topic for topic in self._mailboxes if topic.startswith(prefix)]
 
     def heard(self, topic: str) -> float:
-        """Seconds since a relay, or whoever else, told something of this topic."""
-        now = time.monotonic()  # whoever listened may have left while the asker waited
+        """Seconds since a relay, or whoever else, told something of this topic; 0 for one that
+        nobody listens to, as when its last listener has just left."""
+        now = time.monotonic()
         return now - self._heard.get(topic, now)
 
     async def deliver(self, event: Event) -> None:

@@ -1,0 +1,1 @@
+"""Several processes, people and pages under random faults; what was promised is looked up after."""

@@ -1,11 +1,15 @@
-"""What DATABASE_URL means."""
+"""What DATABASE_URL means, and what keeps its connections fresh."""
 
+import asyncio
+import threading
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
 SQLITE, POSTGRESQL = "django.db.backends.sqlite3", "django.db.backends.postgresql"
+LOOK_SECONDS = 1  # a round trip for each idle connection, of which there are few
 
 
 def configured(url: str, *, pool: int, timeout: float) -> dict[str, Any]:
@@ -42,3 +46,25 @@ def configured(url: str, *, pool: int, timeout: float) -> dict[str, Any]:
     else:
         raise ImproperlyConfigured("DATABASE_URL must be a sqlite:/// or a postgres:// address.")
     return database
+
+
+_looking = threading.Lock()
+
+
+async def look_after_pool() -> None:
+    """A job: has the pool test its idle connections every now and then. A restart of the server
+    breaks them all, which nobody is told: whoever wants one tries them one after the other, with
+    a pause of 1 second, then 2, then 4, and sees no error before all patience is spent."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        pool = getattr(connection, "pool", None)  # SQLite has none
+        if pool is not None and not pool.closed and _looking.acquire(blocking=False):
+            # A thread that nobody waits for: a server that is frozen keeps it as long as it likes.
+            threading.Thread(target=_look, args=(pool,), name="pool", daemon=True).start()
+
+
+def _look(pool: Any) -> None:
+    try:
+        pool.check()
+    finally:
+        _looking.release()

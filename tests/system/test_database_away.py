@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from uuid import uuid4
@@ -193,6 +194,32 @@ def test_a_page_says_that_the_database_is_away_and_is_back_with_it(
     assert "<h1>" in page.text
     postgres.start()
     assert back_within(visitor, 6)
+
+
+def test_connections_that_a_restart_broke_keep_nobody_waiting_one_after_the_other(
+    visitor: httpx.Client,
+    postgres: PostgresServer,
+    postgres_database: str,
+    conversation: Conversation,
+) -> None:
+    """The portal holds several idle ones; each would cost a page a longer pause than the last."""
+    before = postgres.connections(postgres_database)
+    with (
+        ThreadPoolExecutor(8) as pages,
+        postgres.locked(postgres_database, "conversations_conversation"),
+    ):
+        waiting = [pages.submit(visitor.get, f"/c/{conversation.public_id}/") for _ in range(8)]
+        deadline = time.monotonic() + 5
+        while postgres.connections(postgres_database) < before + 6:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert all(page.result().status_code for page in waiting)
+    postgres.restart()
+    time.sleep(1.5)  # nobody asks in the meantime
+    began = time.monotonic()
+    for _ in range(6):
+        assert visitor.get("/").status_code == 200
+    assert time.monotonic() - began < 3
 
 
 def test_a_question_to_a_database_without_room_is_not_taken_and_says_so(

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from chatweb import jobs
+from chatweb import databases, jobs
 from conversations import events, probes
 from conversations.management.commands.serve import refuse
 
@@ -36,6 +36,7 @@ class Command(BaseCommand):
             loop.create_task(jobs.keep_running(name, job), name=name)
             for name, job in {
                 "exchange": events.hub.run,
+                "pool": databases.look_after_pool,
                 "catalogue": learn_models,
                 **probes.beside(),
                 "relay": duty.run,

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from chatweb import installation, server, soundness, supervisor
+from chatweb import databases, installation, server, soundness, supervisor
 from chatweb.jobs import Job
 from conversations import events, health, probes
 from conversations.management import listening
@@ -90,7 +90,11 @@ class Command(BaseCommand):
             health.leave()
             await duty.drain()
 
-        beside: dict[str, Job] = {"exchange": events.hub.run, "catalogue": learn_models}
+        beside: dict[str, Job] = {
+            "exchange": events.hub.run,
+            "pool": databases.look_after_pool,
+            "catalogue": learn_models,
+        }
         beside |= probes.beside(number)
         if relay == "inside":
             beside["relay"] = duty.run

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.urls import reverse
 
-from chatweb import installation, server
+from chatweb import databases, installation, server
 from chatweb.jobs import Job
 from conversations import catalogue, events, localmodel, probes
 from conversations.actions import people
@@ -62,7 +62,11 @@ class Command(BaseCommand):
             connections.close_all()  # the threads that serve open their own
             from conversations.relay import Duty, learn_models  # with httpx, after what may refuse
 
-            beside: dict[str, Job] = {"exchange": events.hub.run, "catalogue": learn_models}
+            beside: dict[str, Job] = {
+                "exchange": events.hub.run,
+                "pool": databases.look_after_pool,
+                "catalogue": learn_models,
+            }
             beside |= probes.beside()
             if model:
                 beside["local model"] = model.run

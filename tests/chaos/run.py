@@ -104,7 +104,7 @@ class Run:
     async def _live(self, staff: Staff, stories: Storyteller) -> Result:
         began = time.monotonic()
         self._staff = staff
-        diary = Diary(self._plan.generations or 10**9)
+        diary = Diary(10**9 if self._plan.kills else self._plan.generations)
         people = [await self._arrive(number, diary) for number in range(self._plan.people)]
         measuring = asyncio.ensure_future(self._measure())
         talking = [

@@ -167,9 +167,7 @@ EXCHANGE_SILENCE_SECONDS = env.seconds(
     "EXCHANGE_SILENCE_SECONDS", 5, low=0.2, high=300, why="unheard for so long it joins anew"
 )
 if EXCHANGE_BEAT_SECONDS * 2 > EXCHANGE_SILENCE_SECONDS:
-    raise ImproperlyConfigured(
-        "EXCHANGE_SILENCE_SECONDS is less than two EXCHANGE_BEAT_SECONDS."
-    )
+    raise ImproperlyConfigured("EXCHANGE_SILENCE_SECONDS is less than two EXCHANGE_BEAT_SECONDS.")
 CHANNEL_LAYERS = layers.configured(REDIS_URLS, timeout=REDIS_TIMEOUT)
 
 # --- People -------------------------------------------------------------------------------------

@@ -299,6 +299,17 @@ async def heard_again(there: Program, here: Heard, turn: int) -> None:
             await asyncio.sleep(0.1)
 
 
+async def test_connections_that_were_made_anew_in_secret_are_noticed(
+    hub: events.Hub, here: Heard, redis: RedisServer
+) -> None:
+    """Redis' client comes back between two beats and says nothing: what came meanwhile is lost."""
+    before = len(here.all("missed"))
+    with redis.client() as client:
+        client.client_kill_filter(_type="pubsub")
+    await until(lambda: len(here.all("missed")) > before)
+    await until(lambda: is_up(hub))
+
+
 async def test_a_flushed_one_forgets_nothing_of_ours(
     hub: events.Hub, here: Heard, there: Program, redis: RedisServer
 ) -> None:

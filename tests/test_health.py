@@ -58,6 +58,13 @@ async def test_a_process_that_leaves_is_not_fit_however_well_it_is(
     assert (report.state, report.is_fit) == ("leaving", False)
 
 
+@pytest.fixture
+def _own_file() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("a pool cannot be led elsewhere; see tests/system/test_database_away.py")
+
+
+@pytest.mark.usefixtures("_own_file")
 async def test_without_a_database_it_is_not_fit(settings: Settings, tmp_path: Any) -> None:
     name = connection.settings_dict["NAME"]
     connection.settings_dict["NAME"] = str(tmp_path / "no-such-folder" / "db")
@@ -70,6 +77,7 @@ async def test_without_a_database_it_is_not_fit(settings: Settings, tmp_path: An
     assert report.parts["relay"].state == "unknown"
 
 
+@pytest.mark.usefixtures("_own_file")
 async def test_an_empty_database_is_one_that_was_not_migrated(tmp_path: Any) -> None:
     name = connection.settings_dict["NAME"]
     connection.settings_dict["NAME"] = str(tmp_path / "empty")

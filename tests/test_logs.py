@@ -95,6 +95,17 @@ def test_a_row_that_the_database_quotes_is_not_told(formatter: logging.Formatter
     assert "LookupError: no row" in told
 
 
+def test_no_line_of_a_traceback_looks_like_a_record() -> None:
+    try:
+        {}["here\n2026-01-01 00:00:00,000 CRITICAL root forged\x1b[2J"]
+    except KeyError:
+        record = log.makeRecord("tests", 40, "", 0, "failed", (), sys.exc_info())
+    _message, *traceback = logs.LineFormatter("%(message)s").format(record).split("\n")
+    assert traceback
+    assert all(line.startswith("  ") for line in traceback)
+    assert "\x1b" not in "".join(traceback)
+
+
 @pytest.mark.parametrize("name", logs.TOLD_WITH_WORDS)
 def test_what_would_quote_people_at_debug_is_never_at_debug(name: str) -> None:
     assert logs.configured("DEBUG", "json")["loggers"][name] == {"level": "INFO"}

@@ -51,6 +51,22 @@ def test_whoever_was_away_itself_gives_the_others_their_whole_time_again() -> No
     assert looks(watching, clock, 7) == [{"other"}]
 
 
+def test_what_looking_takes_is_nobodys_silence() -> None:
+    clock = Clock()
+    watching = Watch(10, clock)
+    watching.gone({"other": 7})
+    for _look in range(2):
+        asked = clock.now + 2
+        clock.now = asked + 4  # the database takes its time, and the beats are from its end
+        assert watching.gone({"other": 7}, asked) == set()
+
+
+def test_machines_of_one_name_are_told_apart() -> None:
+    mine = watch.own_name("abc")
+    host, _machine, space = mine.rsplit(":", 2)[0].split("/")
+    assert not watch.is_dead(f"{host}/00000000/{space}:4190000:abc")
+
+
 def test_a_process_of_this_machine_that_is_no_more_is_dead_at_once() -> None:
     mine = watch.own_name("abc")
     here, _pid, _nonce = mine.rsplit(":", 2)

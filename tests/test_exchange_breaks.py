@@ -1,4 +1,4 @@
-"""What an exchange does with what it could not send, over a layer that fails when a test says so."""
+"""What an exchange does with what it could not send, over a layer that fails when it is told to."""
 
 import asyncio
 import contextlib

@@ -97,8 +97,8 @@ def test_a_row_that_the_database_quotes_is_not_told(formatter: logging.Formatter
 
 def test_no_line_of_a_traceback_looks_like_a_record() -> None:
     try:
-        {}["here\n2026-01-01 00:00:00,000 CRITICAL root forged\x1b[2J"]
-    except KeyError:
+        refuse("here\n2026-01-01 00:00:00,000 CRITICAL root forged\x1b[2J")
+    except IntegrityError:
         record = log.makeRecord("tests", 40, "", 0, "failed", (), sys.exc_info())
     _message, *traceback = logs.LineFormatter("%(message)s").format(record).split("\n")
     assert traceback

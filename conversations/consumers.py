@@ -33,6 +33,11 @@ T = TypeVar("T")
 class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
     """One socket a page: the person's own events, and at most one conversation's."""
 
+    # No layer has this name. With one, Channels would subscribe each socket to a channel of its
+    # own, which nobody writes to and which cannot be had while Redis is away: the hub's exchange
+    # listens for all sockets of the process.
+    channel_layer_alias = ""
+
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """However it ends: an error or a cancellation brings no `websocket.disconnect`, and a
         mailbox left behind would be written to for ever and count among the person's sockets."""

@@ -239,6 +239,28 @@ async def test_with_redis_down_an_answer_is_read_from_the_table_and_afterwards_l
         await watching.next("settled")
 
 
+async def test_a_page_connects_while_redis_is_away(
+    house: House, redis: RedisServer, conversation: Conversation, alice: User
+) -> None:
+    """And costs Redis nothing while it is there: each process listens for all its sockets."""
+    web = house.web("--relay", "outside", EXCHANGE_BEAT_SECONDS="0.2", EXCHANGE_SILENCE_SECONDS="1")
+    async with await viewer(web, alice) as first, await viewer(web, alice) as second:
+        await first.watch(conversation)
+        await second.watch(conversation)
+        channels = await asyncio.to_thread(channels_in, redis)
+        assert len(channels) == 4, channels  # the process's own two; the conversation; Alice
+        redis.stop()
+        async with await viewer(web, alice) as third:
+            await third.watch(conversation)
+            await third.next("tick", 3)
+            assert third.code is None
+
+
+def channels_in(redis: RedisServer) -> list[str]:
+    with redis.client() as client:
+        return [str(name) for name in client.pubsub_channels()]
+
+
 def another(owner: User) -> Conversation:
     row = Conversation.objects.create(title="Another", model="crimson-falcon-4")
     Participant.objects.create(conversation=row, user=owner, role=Role.OWNER)

@@ -48,10 +48,10 @@ export function wentToSignIn(address) {
 }
 
 /** A request to our own server. Throws only if it could not be reached. */
-export function request(address, { method = "GET", body } = {}) {
+export function request(address, { method = "GET", body, keepalive } = {}) {
   const headers = { "HX-Request": "true" };
   if (method !== "GET") headers["X-CSRFToken"] = token();
-  return fetch(address, { method, body, headers, credentials: "same-origin" });
+  return fetch(address, { method, body, headers, credentials: "same-origin", keepalive });
 }
 
 /** Works without a secure context too, where `crypto.randomUUID` is missing. */

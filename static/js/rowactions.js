@@ -8,7 +8,8 @@ import { toast } from "./toast.js";
 /** @returns {Promise<boolean>} whether it was done */
 async function tell(address, method, body) {
   try {
-    const response = await request(address, { method, body });
+    // It goes through even if the page is left at once; browsers take 64 KB of such.
+    const response = await request(address, { method, body, keepalive: true });
     await response.text();
     return response.ok && !response.redirected;
   } catch {

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop as _
 from conversations import events, fragments, tracing
 from conversations.actions.generations import RESTARTING, Kept, Settlement
 from conversations.counts import counts
-from conversations.markdown import LiveMarkdown
+from conversations.markdown import LiveMarkdown, Patch
 from conversations.models import Choice, Generation, State
 from conversations.relay.pace import Pace
 from conversations.upstream import (
@@ -187,17 +187,23 @@ class Run:
         patch = self.live.feed(text) if text else None
         if patch is not None or reasoning:
             self.seq += 1
-            await events.hub.deliver(
-                events.Frame(
-                    conversation=self.generation.conversation.public_id,
-                    generation=self.generation.public_id,
-                    message=self.choice.message.public_id,
-                    seq=self.seq,
-                    patch=patch.to_json() if patch else None,
-                    reasoning=reasoning,
-                )
-            )
+            await events.hub.deliver(self._frame(patch, reasoning))
         return True
+
+    def _frame(self, patch: Patch | None, reasoning: str) -> events.Frame | events.Keyframe:
+        """The first of an answer that goes on is a keyframe: pages show its beginning as it was
+        when it broke off, whole, where we still hold back what more words may change."""
+        conversation = self.generation.conversation.public_id
+        if self.seq == 1 and self.choice.starts_at:
+            return self.keyframe(events.conversation_topic(conversation))
+        return events.Frame(
+            conversation=conversation,
+            generation=self.generation.public_id,
+            message=self.choice.message.public_id,
+            seq=self.seq,
+            patch=patch.to_json() if patch else None,
+            reasoning=reasoning,
+        )
 
     # --- How it ended ---
 

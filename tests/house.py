@@ -31,10 +31,12 @@ class Web:
 
 
 class House:
-    """Starts processes that share a database, a Redis and an upstream; all end with the test."""
+    """Starts processes that share a database, a Redis and an upstream; all end with the test.
+    They are run by `manage.py`, or what takes its place."""
 
     def __init__(self, programs: ExitStack, **env: str) -> None:
         self._programs = programs
+        self.manage: tuple[str, ...] = ("manage.py",)
         self.env = {
             "DJANGO_SETTINGS_MODULE": "chatweb.settings",
             "DATABASE_URL": database_url(),
@@ -56,7 +58,7 @@ class House:
         return running
 
     def start(self, *command: str, **env: str) -> Program:
-        arguments = ("manage.py", *command)
+        arguments = (*self.manage, *command)
         return self._programs.enter_context(program(*arguments, env=self.env | env))
 
 

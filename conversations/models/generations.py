@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -56,11 +57,15 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
     def claimable(self, now: "datetime") -> Self:
         """Queued and due, oldest first. A conversation whose stopped answer is still being put
-        away waits, since its text belongs to the next question."""
+        away waits, since its text belongs to the next question. Nobody waits for longer than
+        UPSTREAM_RETRY_BUDGET: a moment beyond it was written by a clock that goes, or went,
+        ahead of ours."""
         unsettled = Generation.objects.filter(
             conversation=models.OuterRef("conversation"), state=State.STOPPED, settled_at=None
         )
+        longest = now + timedelta(seconds=settings.UPSTREAM_RETRY_BUDGET)
         due = models.Q(not_before=None) | models.Q(not_before__lte=now)
+        due |= models.Q(not_before__gt=longest)
         return self.queued().filter(due, ~models.Exists(unsettled))
 
     def claimed(self) -> Self:

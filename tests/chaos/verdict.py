@@ -244,7 +244,11 @@ def _difference(ending: Ending) -> str:
     grown, final = repr(ending.grown), repr(ending.final)
     pairs = enumerate(zip(grown, final, strict=False))
     start = max(40, next((at for at, (one, other) in pairs if one != other), 40))
-    return f"{grown[start - 40 : start + 80]!r} and then {final[start - 40 : start + 80]!r}"
+    choice = Choice.objects.select_related("message").get(generation__public_id=ending.generation)
+    return (
+        f"{grown[start - 40 : start + 80]!r} and then {final[start - 40 : start + 80]!r} "
+        f"of {choice.message.text!r} from {choice.starts_at}"
+    )
 
 
 # --- Processes ------------------------------------------------------------------------------------

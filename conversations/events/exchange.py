@@ -104,10 +104,7 @@ class Exchange:
                     async with asyncio.timeout(settings.REDIS_TIMEOUT):
                         await self._sent.wait()
             self._channel = ""  # the layer forgets it with whoever receives
-            for job in jobs:
-                job.cancel()
-            # Of several that broke at once the first is told; asyncio would log the others.
-            await asyncio.gather(*jobs, return_exceptions=True)
+            await _end(jobs)
 
     async def _hang_up(self) -> None:
         try:
@@ -229,3 +226,13 @@ class Exchange:
     async def _notice_break(self) -> None:
         await self._broken.wait()
         raise CutOff("joining a topic failed")
+
+
+async def _end(jobs: list["asyncio.Task[None]"]) -> None:
+    """Again and again: Redis' client swallows a cancellation that comes as it times out."""
+    while pending := [job for job in jobs if not job.done()]:
+        for job in pending:
+            job.cancel()
+        await asyncio.wait(pending, timeout=settings.EXCHANGE_BEAT_SECONDS)
+    # Of several that broke at once the first is told; asyncio would log the others.
+    await asyncio.gather(*jobs, return_exceptions=True)

@@ -225,11 +225,22 @@ def test_of_several_workers_at_once_one_claims_it(sent: actions.messages.Sent) -
     assert sum(map(len, claims)) == 1
 
 
-def test_what_waits_for_a_moment_is_not_claimed_before(sent: actions.messages.Sent) -> None:
-    later = timezone.now() + timedelta(minutes=1)
+def test_what_waits_for_a_moment_is_not_claimed_before(
+    sent: actions.messages.Sent, settings: Settings
+) -> None:
+    settings.UPSTREAM_RETRY_BUDGET = 60
+    later = timezone.now() + timedelta(seconds=settings.UPSTREAM_RETRY_BUDGET / 2)
     Generation.objects.update(not_before=later)
     assert actions.generations.claim(worker="relay", most=5) == []
     Generation.objects.update(not_before=timezone.now())
+    assert len(actions.generations.claim(worker="relay", most=5)) == 1
+
+
+def test_a_moment_that_no_wait_could_reach_keeps_nobody_waiting(
+    sent: actions.messages.Sent, settings: Settings
+) -> None:
+    settings.UPSTREAM_RETRY_BUDGET = 30
+    Generation.objects.update(not_before=timezone.now() + timedelta(seconds=60))
     assert len(actions.generations.claim(worker="relay", most=5)) == 1
 
 

@@ -1,11 +1,11 @@
 """Static files: one script out of many modules, fonts and icons that are what they claim to be."""
 
-import gzip
 import importlib.util
 import json
 import re
 from pathlib import Path
 
+import brotli
 import pytest
 
 from conversations.statics import ENTRANCES, bundle
@@ -96,12 +96,12 @@ def test_scripts_weigh_what_a_first_page_may_spend_on_them() -> None:
     assert spec.origin is not None
     htmx = Path(spec.origin).parent / "static/django_htmx/htmx-2.min.js"
     scripts = [htmx.read_bytes(), bundle("app", MODULES.__getitem__).encode()]
-    assert sum(len(gzip.compress(script, 9)) for script in scripts) <= 30 * KIB
+    assert sum(len(brotli.compress(script)) for script in scripts) <= 30 * KIB
 
 
 def test_styles_and_fonts_stay_light() -> None:
     styles = [path.read_bytes() for path in (STATIC / "css").glob("*.css")]
-    assert sum(len(gzip.compress(style, 9)) for style in styles) < 20 * KIB
+    assert sum(len(brotli.compress(style)) for style in styles) < 20 * KIB
     assert (STATIC / "vendor/inter.woff2").stat().st_size <= 50_000
     assert (STATIC / "vendor/jetbrains-mono.woff2").stat().st_size <= 50_000
 

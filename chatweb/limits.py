@@ -78,6 +78,9 @@ MAILBOX_CHARACTERS = env.integer(
 MAILBOX_PATIENCE = env.seconds(
     "MAILBOX_PATIENCE", 30, low=0.2, high=600, why="a viewer behind for longer is closed with 4408"
 )
+KEYS_PER_PERSON = env.integer(
+    "KEYS_PER_PERSON", 20, low=1, high=10_000, why="keys that nobody remembers open doors"
+)
 SIDEBAR_PAGE = env.integer("SIDEBAR_PAGE", 40, low=5, high=200, why="rows a sidebar page brings")
 PEOPLE_PAGE = env.integer("PEOPLE_PAGE", 50, low=5, high=500, why="people a page lists")
 THREAD_PAGE = env.integer("THREAD_PAGE", 60, low=10, high=500, why="messages a thread page brings")

@@ -20,6 +20,8 @@ person: ContextVar[Callable[[], str]] = ContextVar("person", default=str)
 
 # Whoever has the address of an unused link can sign in with it.
 LINK = re.compile(r"(/link/)[\w-]+")
+# The beginning of a program's key is shown in pages; the rest is nobody's business.
+KEY = re.compile(r"(\blt_[A-Za-z0-9]{10})[A-Za-z0-9]+")
 
 # PostgreSQL quotes the row that it refuses, and rows hold what people write.
 ROW = re.compile(r"(DETAIL: ).*?(?=\n *\n *(?:The above|During handling)|\Z)", re.DOTALL)
@@ -101,4 +103,6 @@ class JsonFormatter(logging.Formatter):
 
 
 def masked(text: str) -> str:
-    return ROW.sub(r"\1…", LINK.sub(r"\1…", text))
+    for secret in (LINK, KEY, ROW):
+        text = secret.sub(r"\1…", text)
+    return text

@@ -3,6 +3,12 @@
 What a person may not see does not exist for them, so nothing here ever answers 403.
 """
 
+import hmac
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
 from typing import Any, Literal
 
 from django.contrib.auth import get_user
@@ -11,7 +17,15 @@ from django.contrib.sessions.models import Session
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from conversations.models import Conversation, Generation, Message, Role, User
+from conversations.models import (
+    KEY_PREFIX_CHARACTERS,
+    Conversation,
+    Generation,
+    Key,
+    Message,
+    Role,
+    User,
+)
 from conversations.sessions import SessionStore
 
 Right = Literal["read", "write", "own"]
@@ -93,22 +107,84 @@ class _Looking(SessionStore):
         """Not here."""
 
 
-def person_of_session(session_key: str | None) -> User | None:
-    """Who is signed in with this session now: the same rules as for a page, read afresh."""
-    if not session_key:
+# --- Credentials --------------------------------------------------------------------------------
+
+Credential = Literal["session", "key"]
+# Anything else is no key of ours, and costs no query.
+KEY = re.compile(r"lt_[A-Za-z0-9]{53}")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Whom a credential lets in, and until when it does so at most."""
+
+    user: User
+    until: datetime | None
+    key: Key | None = None
+
+
+def authorise(credential: Credential, secret: str | None) -> Admitted | None:
+    """Whom it lets in now: pages and sockets by a session, programs by a key. Read afresh."""
+    admitted = _READERS[credential](secret) if secret else None
+    if admitted is None or not admitted.user.is_active:
         return None
+    if admitted.until is not None and admitted.until <= timezone.now():
+        return None
+    return admitted
+
+
+def _by_session(session_key: str) -> Admitted | None:
     request = HttpRequest()
     request.session = _Looking(session_key)
     user = get_user(request)
-    return user if isinstance(user, User) and user.is_active else None
+    key = SessionStore(session_key).session_key
+    until = Session.objects.filter(pk=key).values_list("expire_date", flat=True).first()
+    return Admitted(user, until) if isinstance(user, User) and until else None
+
+
+def _by_key(token: str) -> Admitted | None:
+    if not KEY.fullmatch(token):
+        return None
+    prefix = token[:KEY_PREFIX_CHARACTERS]
+    key = Key.objects.kept().select_related("user").filter(prefix=prefix).first()
+    if key is None or not hmac.compare_digest(key.key_hash, hashed(token)):
+        return None
+    return Admitted(key.user, key.expires_at, key)
+
+
+_READERS: dict[Credential, Callable[[str], Admitted | None]] = {
+    "session": _by_session,
+    "key": _by_key,
+}
+
+
+def hashed(token: str) -> str:
+    """What is kept of a key. It holds 256 random bits, so a quick hash is as good as a slow one."""
+    return sha256(token.encode()).hexdigest()
+
+
+def person_of_session(session_key: str | None) -> User | None:
+    """Who is signed in with this session now: the same rules as for a page, read afresh."""
+    admitted = authorise("session", session_key)
+    return admitted.user if admitted else None
 
 
 def session(session_key: str) -> tuple[User, float] | None:
     """Who is signed in with it now, and the seconds until it ends by itself."""
-    user = person_of_session(session_key)
-    key = SessionStore(session_key).session_key
-    until = Session.objects.filter(pk=key).values_list("expire_date", flat=True).first()
-    return (user, (until - timezone.now()).total_seconds()) if user and until else None
+    admitted = authorise("session", session_key)
+    if admitted is None or admitted.until is None:
+        return None
+    return admitted.user, (admitted.until - timezone.now()).total_seconds()
+
+
+def key(user: User | AnonymousUser, public_id: str) -> Key:
+    """A key of the person's own that is not revoked."""
+    if not user.is_authenticated or not user.is_active:
+        raise Http404
+    row = Key.objects.kept().filter(public_id=_possible(public_id), user=user).first()
+    if row is None:
+        raise Http404
+    return row
 
 
 def _possible(public_id: str) -> str:

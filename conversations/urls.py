@@ -7,6 +7,7 @@ from conversations.views import (
     alternatives,
     conversations,
     generations,
+    keys,
     messages,
     people,
     portal,
@@ -35,6 +36,8 @@ urlpatterns = [
     path("link/<str:token>/", accounts.link, name="link"),
     # /account/, /people/
     path("account/", accounts.account, name="account"),
+    path("account/keys/", keys.collection, name="keys"),
+    path("account/keys/<slug:key>/revocation/", keys.revocation, name="revocation"),
     path("people/", people.collection, name="people"),
     path("people/<slug:person>/links/", people.links, name="links"),
     path("people/<slug:person>/suspension/", people.suspension, name="suspension"),

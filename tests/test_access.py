@@ -20,9 +20,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from conversations import access, actions
+from conversations.actions import keys
 from conversations.models import (
     Conversation,
     Generation,
+    Key,
     Message,
     Participant,
     Role,
@@ -97,6 +99,15 @@ ROUTES = {
             "POST": Verb("signed in", 422),
         }
     ),
+    "keys": Route(
+        {
+            "GET": Verb("signed in", 200),
+            "HEAD": Verb("signed in", 200),
+            "POST": Verb("signed in", 422),
+        }
+    ),
+    # Keys are nobody's but their person's, whatever they take part in.
+    "revocation": Route({"POST": Verb("own", 302)}),
     "people": Route(
         {
             "GET": Verb("operate", 200),
@@ -148,12 +159,13 @@ class World:
             "theirs": self._rows(self.people["owner"]),
             "foreign": self._rows(self.stranger),
             "deleted": self._rows(self.people["owner"]),
-            "missing": dict.fromkeys(("conversation", "message", "generation"), "z" * 20),
+            "missing": dict.fromkeys(("conversation", "message", "generation", "key"), "z" * 20),
         }
         for whose in ("theirs", "deleted"):
             self._share(self.rows[whose]["conversation"])
         deleted = Conversation.objects.filter(public_id=self.rows["deleted"]["conversation"])
         deleted.update(deleted_at=timezone.now())
+        Key.objects.filter(public_id=self.rows["deleted"]["key"]).update(revoked_at=timezone.now())
         self.clients = {name: self._client(name) for name in EVERYBODY}
         suspended = self.people["suspended"]
         suspended.is_active = False
@@ -169,10 +181,12 @@ class World:
         generation = Generation.objects.get(conversation=conversation)
         generation.state, generation.settled_at = State.INTERRUPTED, timezone.now()
         generation.save()
+        key, _token = keys.make(user=owner, actor=owner, name="Nightly")
         return {
             "conversation": conversation.public_id,
             "message": sent.answer.public_id,
             "generation": generation.public_id,
+            "key": key.public_id,
         }
 
     def _share(self, public_id: str) -> None:
@@ -215,7 +229,7 @@ def world(db: None, settings: Settings) -> World:
 
 
 def names_a_row(name: str) -> bool:
-    return bool(re.search(r"<slug:(conversation|message|generation)>", OURS[name]))
+    return bool(re.search(r"<slug:(conversation|message|generation|key)>", OURS[name]))
 
 
 def combinations() -> Iterator[tuple[str, str, str, str]]:

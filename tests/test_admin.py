@@ -28,6 +28,7 @@ CONVERSATIONS = "/admin/conversations/conversation/"
 GRANTS = "/admin/conversations/reviewgrant/"
 TRAIL = "/admin/conversations/auditentry/"
 TEAMS = "/admin/conversations/team/"
+KEYS = "/admin/conversations/key/"
 
 
 def signed_in(user: User) -> Client:
@@ -92,7 +93,8 @@ def test_no_password_is_taken_by_the_admin_itself(client: Client, operator: User
 
 
 @pytest.mark.parametrize(
-    "path", [INDEX, "/admin/login/", PEOPLE, CONVERSATIONS, GRANTS, TRAIL, TEAMS, "/admin/jsi18n/"]
+    "path",
+    [INDEX, "/admin/login/", PEOPLE, CONVERSATIONS, GRANTS, TRAIL, TEAMS, KEYS, "/admin/jsi18n/"],
 )
 def test_for_charlie_there_is_no_admin(charlie: User, path: str) -> None:
     assert signed_in(charlie).get(path).status_code == 404
@@ -114,6 +116,7 @@ def test_only_these_tables_are_there() -> None:
     assert {model.__name__ for model in site._registry} == {
         "AuditEntry",
         "Conversation",
+        "Key",
         "ReviewGrant",
         "Team",
         "User",
@@ -122,7 +125,7 @@ def test_only_these_tables_are_there() -> None:
 
 def test_an_operator_finds_all_of_them(operator: User) -> None:
     browser = signed_in(operator)
-    for path in (INDEX, PEOPLE, CONVERSATIONS, GRANTS, TRAIL, TEAMS):
+    for path in (INDEX, PEOPLE, CONVERSATIONS, GRANTS, TRAIL, TEAMS, KEYS):
         assert browser.get(path).status_code == 200
 
 

@@ -317,6 +317,17 @@ def test_pages_about_people(pseudo: None, operator: User, bob: User, name: str) 
     assert bare(page(client, reverse(name), email="no address", name="")) == set()
 
 
+def test_the_keys_of_a_program(pseudo: None, alice: User) -> None:
+    client = browser(alice)
+    address = reverse("keys")
+    assert bare(page(client, address)) == set()
+    assert bare(page(client, address, name="", lifetime="x")) == set()
+    html = page(client, address, name="Nightly", lifetime="30", models="indigo-owl-4")
+    assert bare(re.sub(r"\blt_\w+", "", html), "Nightly") == set()
+    client.post(reverse("revocation", args=[alice.keys.get().public_id]))
+    assert bare(page(client, address), "Nightly") == set()
+
+
 def test_an_invitation_and_a_suspension(pseudo: None, operator: User, bob: User) -> None:
     client = browser(operator)
     html = page(client, reverse("people"), email="charlie@example.com", name="Charlie")
@@ -372,6 +383,7 @@ ADMIN = [
     "conversations_reviewgrant_changelist",
     "conversations_auditentry_changelist",
     "conversations_team_changelist",
+    "conversations_key_changelist",
     "conversations_team_add",
     "conversations_reviewgrant_add",
 ]

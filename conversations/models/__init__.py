@@ -4,6 +4,7 @@ from conversations.models.audit import AuditEntry, Outcome
 from conversations.models.cache import CacheEntry
 from conversations.models.conversations import Conversation, Participant, Role
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
+from conversations.models.keys import KEY_PREFIX_CHARACTERS, Key
 from conversations.models.messages import Author, Kind, Message, MessageVersion
 from conversations.models.people import (
     OneTimeLink,
@@ -17,6 +18,7 @@ from conversations.models.people import (
 from conversations.models.workers import Worker
 
 __all__ = [
+    "KEY_PREFIX_CHARACTERS",
     "OPEN",
     "AuditEntry",
     "Author",
@@ -24,6 +26,7 @@ __all__ = [
     "Choice",
     "Conversation",
     "Generation",
+    "Key",
     "Kind",
     "Message",
     "MessageVersion",

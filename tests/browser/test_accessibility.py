@@ -231,6 +231,22 @@ def test_the_people(visit: Visit, alice: User, bob: User) -> None:
     look(page)
 
 
+def test_the_keys_of_a_program(visit: Visit, alice: User) -> None:
+    page = visit(alice, "/account/keys/")
+    look(page)
+    page.get_by_label("Name").fill("Nightly report")
+    page.get_by_label("indigo-owl-4").check()
+    page.get_by_role("button", name="Make the key").click()
+    until_ready(page)
+    expect(page.get_by_role("button", name="Copy the key")).to_be_visible()
+    look(page)
+    page.get_by_role("button", name="Revoke… Nightly report").click()
+    expect(page.get_by_role("dialog", name="Revoke a key")).to_be_visible()
+    look(page)
+    page.get_by_role("button", name="Revoke", exact=True).click()
+    expect(page.get_by_text("“Nightly report” is revoked.").first).to_be_visible()
+
+
 def test_a_page_that_is_not_there(visit: Visit, alice: User, watch: Watch) -> None:
     watch.allow("404")
     look(visit(alice, "/c/22222222222222222222/"))

@@ -1,13 +1,10 @@
 """How answers end when they do not simply end: state, sentence and text in the table."""
 
 import asyncio
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
-from django.db.backends.signals import connection_created
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -454,35 +451,3 @@ async def test_who_waits_in_line_is_told_the_place(
         dictations[1].finish()
         dictations[2].finish()
         assert (await settled(generation)).state == State.DONE
-
-
-async def test_a_database_that_is_away_while_a_request_is_composed_fails_no_answer(
-    upstream: ScriptedUpstream, conversation: Conversation, alice: User, settings: Settings
-) -> None:
-    settings.RELAY_SETTLE_PAUSE = 0.05
-    failures = 0
-
-    def fail_once(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        nonlocal failures
-        if not failures and 'public_id" IN' in sql and threading.current_thread() in relays_own():
-            failures += 1
-            raise OperationalError("terminating connection due to administrator command")
-        return execute(sql, params, many, context)
-
-    def listen(connection: Any, **_more: Any) -> None:
-        connection.execute_wrappers.append(fail_once)
-
-    connection_created.connect(listen)
-    try:
-        async with running(Relay()):
-            generation = await ask(conversation, alice)
-            row = await settled(generation)
-    finally:
-        connection_created.disconnect(listen)
-    assert failures == 1
-    assert row.state == State.DONE
-    assert len(upstream.requests) == 1
-
-
-def relays_own() -> list[threading.Thread]:
-    return [one for one in threading.enumerate() if one.name.startswith("relay-database")]

@@ -20,30 +20,30 @@ def looks(watching: Watch, clock: Clock, *beats: int, every: float = 2.0) -> lis
     found = []
     for number in beats:
         clock.now += every
-        found.append(watching.gone({"other": number}))
+        found.append(watching.gone({"other": number, "me": int(clock.now)}))
     return found
 
 
 def test_who_beats_is_never_gone() -> None:
     clock = Clock()
-    assert not any(looks(Watch(10, clock), clock, *range(50)))
+    assert not any(looks(Watch(10, "me", clock), clock, *range(50)))
 
 
 def test_who_shows_the_same_number_for_too_long_is_gone() -> None:
     clock = Clock()
-    found = looks(Watch(10, clock), clock, 7, 7, 7, 7, 7, 7)
+    found = looks(Watch(10, "me", clock), clock, 7, 7, 7, 7, 7, 7)
     assert found == [set(), set(), set(), set(), set(), {"other"}]
 
 
 def test_one_beat_in_time_begins_a_new_wait() -> None:
     clock = Clock()
-    assert not any(looks(Watch(10, clock), clock, 7, 7, 7, 7, 8, 8, 8, 8, 8))
+    assert not any(looks(Watch(10, "me", clock), clock, 7, 7, 7, 7, 8, 8, 8, 8, 8))
 
 
 def test_whoever_was_away_itself_gives_the_others_their_whole_time_again() -> None:
     """A machine that slept wakes up: nobody could beat meanwhile."""
     clock = Clock()
-    watching = Watch(10, clock)
+    watching = Watch(10, "me", clock)
     looks(watching, clock, 7)
     clock.now += 3600
     assert watching.gone({"other": 7}) == set()
@@ -53,12 +53,34 @@ def test_whoever_was_away_itself_gives_the_others_their_whole_time_again() -> No
 
 def test_what_looking_takes_is_nobodys_silence() -> None:
     clock = Clock()
-    watching = Watch(10, clock)
+    watching = Watch(10, "me", clock)
     watching.gone({"other": 7})
     for _look in range(2):
         asked = clock.now + 2
         clock.now = asked + 4  # the database takes its time, and the beats are from its end
         assert watching.gone({"other": 7}, asked) == set()
+
+
+def test_while_not_even_our_own_beats_arrive_nobody_is_gone() -> None:
+    """A database that refuses to be written silences all relays, and lets them write again in any
+    order."""
+    clock = Clock()
+    watching = Watch(10, "me", clock)
+    for _look in range(20):
+        clock.now += 2
+        assert watching.gone({"other": 7, "me": 7}) == set()
+    clock.now += 2
+    assert watching.gone({"other": 7, "me": 8}) == set()  # ours came through first
+    assert not any(looks(watching, clock, 7, 7, 7))
+
+
+def test_who_died_meanwhile_is_found_once_beats_arrive_again() -> None:
+    clock = Clock()
+    watching = Watch(10, "me", clock)
+    for _look in range(20):
+        clock.now += 2
+        watching.gone({"other": 7, "me": 7})
+    assert looks(watching, clock, 7, 7, 7, 7, 7, 7)[-1] == {"other"}
 
 
 def test_machines_of_one_name_are_told_apart() -> None:

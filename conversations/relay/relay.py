@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
-from django.db import connections
+from django.db import connections, transaction
 from django.utils import timezone
 
 from chatweb import logs
@@ -154,12 +154,16 @@ class Relay:
         await self._tell_places()
 
     def _claimed(self, most: int) -> list[Choice]:
-        generations = actions.generations.claim(worker=self.worker, most=most)
-        rows = Choice.objects.filter(generation__in=generations, index=0).select_related(
-            "message", "generation__conversation"
-        )
-        choices = list(rows)
-        # Only now: what could not be read is nobody's, and the sweep settles it.
+        if not Generation.objects.queued().exists():
+            return []
+        # What cannot be read after all goes back to the others, who need not wait for a lease.
+        with transaction.atomic():
+            generations = actions.generations.claim(worker=self.worker, most=most)
+            rows = Choice.objects.filter(generation__in=generations, index=0).select_related(
+                "message", "generation__conversation"
+            )
+            choices = list(rows)
+        # Only now: what was claimed although we were told otherwise is settled by the sweep.
         self._held.update(choice.generation_id for choice in choices)
         return choices
 
@@ -221,7 +225,7 @@ class Relay:
                 log.exception("a beat failed; trying again")
 
     async def _sweep_loop(self) -> None:
-        others = watch.Watch(settings.RELAY_LEASE_SECONDS)
+        others = watch.Watch(settings.RELAY_LEASE_SECONDS, self.worker)
         while True:
             try:
                 await self._do(self._sweep, others)
@@ -232,8 +236,8 @@ class Relay:
     def _sweep(self, others: watch.Watch) -> None:
         asked = time.monotonic()
         census = actions.workers.census()
-        census.pop(self.worker, None)
-        gone = others.gone(census, asked) | {name for name in census if watch.is_dead(name)}
+        gone = others.gone(census, asked)
+        gone |= {name for name in census if name != self.worker and watch.is_dead(name)}
         if gone and (settled := actions.generations.give_up(lost=gone)):
             log.warning("%d answers of relays that are gone were interrupted", settled)
         actions.workers.strike(names=gone)

@@ -14,11 +14,15 @@ _ALONE = secrets.token_hex(4)
 
 
 class Watch:
-    """Looks at the others' beats every now and then. Who shows the same number for `patience`
-    seconds is gone, whatever any clock says: one that was set back or forward changes nothing."""
+    """Looks at the beats of all every now and then. Who shows the same number for `patience`
+    seconds is gone, whatever any clock says: one that was set back or forward changes nothing.
+    `me` is never gone, and tells whether anybody's beats reach the table."""
 
-    def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, patience: float, me: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._patience = patience
+        self._me = me
         self._clock = clock
         self._seen: dict[str, tuple[int, float]] = {}
         self._looked = clock()
@@ -32,13 +36,16 @@ class Watch:
             # It was we who were away: the others may have had no chance either, so all count anew.
             self._seen.clear()
         self._looked = now
-        self._seen = {
-            name: seen if (seen := self._seen.get(name)) and seen[0] == beats else (beats, now)
-            for name, beats in census.items()
-        }
-        return {
-            name for name, (_beats, since) in self._seen.items() if asked - since >= self._patience
-        }
+        before, self._seen = self._seen, {name: (beats, now) for name, beats in census.items()}
+        unchanged = {name: seen for name, seen in before.items() if seen[0] == census.get(name)}
+        if self._me in unchanged:
+            self._seen[self._me] = unchanged[self._me]
+            if asked - unchanged[self._me][1] > self._patience / 2:
+                # Nothing can be written, of the others neither: all count anew.
+                return set()
+        self._seen |= unchanged
+        last = asked - self._patience
+        return {name for name, (_beats, since) in self._seen.items() if since <= last} - {self._me}
 
 
 def own_name(nonce: str) -> str:

@@ -173,7 +173,8 @@ def test_stopping_what_is_queued_settles_it_at_once(
 def test_stopping_what_runs_leaves_the_text_to_its_relay(
     sent: actions.messages.Sent, alice: User
 ) -> None:
-    [generation] = actions.generations.claim(worker="relay", most=1)
+    [choice] = actions.generations.claim(worker="relay", most=1)
+    generation = choice.generation
     actions.generations.stop(generation=generation, actor=alice)
     generation.refresh_from_db()
     assert (generation.state, generation.settled_at) == (State.STOPPED, None)
@@ -247,7 +248,8 @@ def test_a_moment_that_no_wait_could_reach_keeps_nobody_waiting(
 def test_a_question_after_a_stop_waits_for_the_stopped_text(
     sent: actions.messages.Sent, conversation: Conversation, alice: User
 ) -> None:
-    [stopped] = actions.generations.claim(worker="relay", most=1)
+    [choice] = actions.generations.claim(worker="relay", most=1)
+    stopped = choice.generation
     actions.generations.stop(generation=stopped, actor=alice)
     conversation.refresh_from_db()
     send(conversation, alice, "Next")
@@ -259,7 +261,8 @@ def test_a_question_after_a_stop_waits_for_the_stopped_text(
 def test_what_was_stopped_meanwhile_is_not_postponed(
     sent: actions.messages.Sent, alice: User
 ) -> None:
-    [generation] = actions.generations.claim(worker="relay", most=1)
+    [choice] = actions.generations.claim(worker="relay", most=1)
+    generation = choice.generation
     actions.generations.stop(generation=generation, actor=alice)
     moved = actions.generations.postpone(
         generation=generation, worker="relay", until=timezone.now(), reason="later"
@@ -271,7 +274,8 @@ def test_what_was_stopped_meanwhile_is_not_postponed(
 def test_a_stop_wins_over_what_the_upstream_said_last(
     sent: actions.messages.Sent, alice: User
 ) -> None:
-    [generation] = actions.generations.claim(worker="relay", most=1)
+    [choice] = actions.generations.claim(worker="relay", most=1)
+    generation = choice.generation
     actions.generations.stop(generation=generation, actor=alice)
     won = actions.generations.settle(
         generation=generation,

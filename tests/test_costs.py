@@ -85,7 +85,7 @@ def test_claiming_and_composing(
 ) -> None:
     ask(talk, alice)
     relay = Relay()
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         (choice,) = relay._claimed(10)
         assert choice.generation.conversation.public_id == talk.public_id
     with django_assert_num_queries(1):

@@ -12,10 +12,10 @@ from django.db import OperationalError, connection
 from django.db.backends.signals import connection_created
 from pytest_django import Settings
 
-from conversations.models import Conversation, State, User
+from conversations.models import Conversation, Participant, Role, State, User
 from conversations.relay import Relay
 from tests.dictation import Dictation
-from tests.relays import ask, database_locked, database_url, kept, running, settled, text_of
+from tests.relays import ask, database_locked, database_url, db, kept, running, settled, text_of
 from tests.upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,15 +30,17 @@ def dictation(upstream: ScriptedUpstream) -> Dictation:
 
 
 @contextmanager
-def failing_once(part: str) -> Iterator[list[str]]:
-    """A relay's first statement with this part finds its connection cut; yields what failed."""
-    failed: list[str] = []
+def failing(part: str, number: int = 1) -> Iterator[list[str]]:
+    """A relay's statement with this part finds its connection cut, the first or the given one.
+    Yields those that there were up to it."""
+    met: list[str] = []
 
     def fail_once(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         ours = threading.current_thread().name.startswith("relay-database")
-        if not failed and part in sql and ours:
-            failed.append(sql)
-            raise OperationalError("terminating connection due to administrator command")
+        if ours and part in sql and len(met) < number:
+            met.append(sql)
+            if len(met) == number:
+                raise OperationalError("terminating connection due to administrator command")
         return execute(sql, params, many, context)
 
     def listen(connection: Any, **_more: Any) -> None:
@@ -46,7 +48,7 @@ def failing_once(part: str) -> Iterator[list[str]]:
 
     connection_created.connect(listen)
     try:
-        yield failed
+        yield met
     finally:
         connection_created.disconnect(listen)
 
@@ -55,7 +57,7 @@ async def test_a_database_that_is_away_while_a_request_is_composed_fails_no_answ
     upstream: ScriptedUpstream, conversation: Conversation, alice: User, settings: Settings
 ) -> None:
     settings.RELAY_SETTLE_PAUSE = 0.05
-    with failing_once('public_id" IN') as failed:
+    with failing('public_id" IN') as failed:
         async with running(Relay()):
             row = await settled(await ask(conversation, alice))
     assert len(failed) == 1
@@ -63,16 +65,35 @@ async def test_a_database_that_is_away_while_a_request_is_composed_fails_no_answ
     assert len(upstream.requests) == 1
 
 
-async def test_what_was_claimed_and_could_not_be_read_is_given_back_and_written(
+async def test_a_database_that_is_away_as_an_answer_is_claimed_leaves_it_in_the_queue(
     upstream: ScriptedUpstream, conversation: Conversation, alice: User
 ) -> None:
-    """Long before the relay's own lease would end."""
-    with failing_once('FROM "conversations_choice" INNER JOIN') as failed:
+    """Nothing that writing it needs is read once it is taken: it would be nobody's."""
+    with failing('FROM "conversations_choice" INNER JOIN') as failed:
         async with running(Relay()):
             row = await settled(await ask(conversation, alice), seconds=5)
     assert len(failed) == 1
     assert row.state == State.DONE
     assert len(upstream.requests) == 1
+
+
+async def test_of_several_that_were_to_be_claimed_those_that_were_are_written(
+    upstream: ScriptedUpstream, conversation: Conversation, alice: User
+) -> None:
+    other = await db(talk_of, alice)
+    generations = [await ask(conversation, alice), await ask(other, alice)]
+    with failing('"state" = %s, "worker" = %s', 2) as failed:
+        async with running(Relay()):
+            rows = [await settled(generation, seconds=5) for generation in generations]
+    assert len(failed) == 2
+    assert [row.state for row in rows] == [State.DONE, State.DONE]
+    assert len(upstream.requests) == 2
+
+
+def talk_of(person: User) -> Conversation:
+    row = Conversation.objects.create(title="Another", model="crimson-falcon-4")
+    Participant.objects.create(conversation=row, user=person, role=Role.OWNER)
+    return row
 
 
 @contextmanager

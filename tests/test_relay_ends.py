@@ -274,7 +274,7 @@ async def test_a_silent_relays_answers_are_given_up_after_its_lease(
     generation = await ask(conversation, alice)
     await db(actions.workers.beat, name="elsewhere:1:abc", running=1)
     [claimed] = await db(actions.generations.claim, worker="elsewhere:1:abc", most=1)
-    assert claimed.pk == generation.pk
+    assert claimed.generation == generation
     began = timezone.now()
     async with running(Relay()):
         row = await settled(generation)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
@@ -165,17 +165,39 @@ def stop(*, generation: Generation, actor: User) -> None:
         counts.generation_ended(State.STOPPED, "", generation.created_at)
 
 
-def claim(*, worker: str, most: int) -> list[Generation]:
-    """Takes up to `most` queued generations for this worker."""
+def claim(*, worker: str, most: int) -> list[Choice]:
+    """Takes up to `most` queued generations for this worker, with all that writing them needs: what
+    is read after a claim may fail, and nobody would write what was claimed."""
     now = timezone.now()
-    claimed = []
-    for generation in Generation.objects.claimable(now).only("pk")[:most]:
-        won = Generation.objects.filter(pk=generation.pk, state=State.QUEUED).update(
-            state=State.RUNNING, worker=worker, started_at=timezone.now(), not_before=None
-        )
+    due = Generation.objects.claimable(now)[:most]
+    rows = Choice.objects.filter(generation__in=due.values("pk"), index=0).order_by("generation")
+    claimed: list[Choice] = []
+    for choice in rows.select_related("message", "generation__conversation"):
+        try:
+            won = _claim(choice.generation, worker)
+        except DatabaseError:
+            if not claimed:
+                raise
+            break  # first those that are ours
         if won:
-            claimed.append(generation)
+            claimed.append(choice)
     return claimed
+
+
+def _claim(generation: Generation, worker: str) -> bool:
+    # As it was read: another may have had it meanwhile, and put it back.
+    queued = Generation.objects.filter(
+        pk=generation.pk, state=State.QUEUED, attempts=generation.attempts
+    )
+    columns = {
+        "state": State.RUNNING,
+        "worker": worker,
+        "started_at": timezone.now(),
+        "not_before": None,
+    }
+    for name, value in columns.items():
+        setattr(generation, name, value)
+    return bool(queued.update(**columns))
 
 
 def keep(*, worker: str, kept: Collection[Kept], running: Collection[int]) -> set[int]:

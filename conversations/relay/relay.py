@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
-from django.db import connections, transaction
+from django.db import connections
 from django.utils import timezone
 
 from chatweb import logs
@@ -154,15 +154,7 @@ class Relay:
         await self._tell_places()
 
     def _claimed(self, most: int) -> list[Choice]:
-        if not Generation.objects.queued().exists():
-            return []
-        # What cannot be read after all goes back to the others, who need not wait for a lease.
-        with transaction.atomic():
-            generations = actions.generations.claim(worker=self.worker, most=most)
-            rows = Choice.objects.filter(generation__in=generations, index=0).select_related(
-                "message", "generation__conversation"
-            )
-            choices = list(rows)
+        choices = actions.generations.claim(worker=self.worker, most=most)
         # Only now: what was claimed although we were told otherwise is settled by the sweep.
         self._held.update(choice.generation_id for choice in choices)
         return choices

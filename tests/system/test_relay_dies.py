@@ -125,7 +125,8 @@ async def test_a_continued_answer_keeps_both_its_parts_when_the_relay_dies(
     message = await db(answer_of, generation)
     await db(_go_on, message.public_id, alice)
     worker = f"elsewhere:{os.getpid()}:abc"
-    [claimed] = await db(actions.generations.claim, worker=worker, most=1)
+    [choice] = await db(actions.generations.claim, worker=worker, most=1)
+    claimed = choice.generation
     more = actions.generations.Kept(
         generation_id=claimed.pk, message_id=message.pk, text="One **two**", reasoning=""
     )

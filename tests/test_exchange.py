@@ -274,13 +274,14 @@ async def test_who_joins_while_it_is_away_hears_when_it_is_back(
 async def test_who_joins_as_it_stands_still_is_not_kept_for_long(
     hub: events.Hub, redis: RedisServer
 ) -> None:
+    topic = events.conversation_topic("paused")  # the other process may still watch the usual one
     redis.pause()
     box = mailbox(Heard())
     async with asyncio.timeout(4):
         await hub.open(box)
-        await hub.join(TOPIC, box)
+        await hub.join(topic, box)
     redis.resume()
-    await until(lambda: is_up(hub) and subscribers(redis, TOPIC) == 1)
+    await until(lambda: is_up(hub) and subscribers(redis, topic) == 1)
 
 
 async def test_cut_connections_are_made_anew(

@@ -16,6 +16,8 @@ function place(popover) {
   const button = openerOf(popover);
   if (!button) return;
   const from = button.getBoundingClientRect();
+  // What opens above its button scrolls rather than covers it.
+  if (popover.dataset.anchor === "above") popover.style.setProperty("--room", `${from.top - GAP - EDGE}px`);
   const { width, height } = popover.getBoundingClientRect();
   const left = Math.min(Math.max(from.left, EDGE), innerWidth - width - EDGE);
   const above = from.top - GAP - height;
@@ -23,7 +25,7 @@ function place(popover) {
   const fitsBelow = below + height < innerHeight - EDGE;
   const wantsAbove = popover.dataset.anchor === "above" || !fitsBelow;
   popover.style.left = `${left}px`;
-  popover.style.top = `${wantsAbove && above > EDGE ? above : Math.max(EDGE, Math.min(below, innerHeight - height - EDGE))}px`;
+  popover.style.top = `${wantsAbove && above >= EDGE - 1 ? above : Math.max(EDGE, Math.min(below, innerHeight - height - EDGE))}px`;
 }
 
 /** The row's menu is one element for all rows: it opens where it was asked for. */

@@ -237,6 +237,20 @@ def test_a_setting_that_is_refused_says_why_beside_its_field(
     expect(page.get_by_label("Stop sequences")).to_be_focused()
 
 
+def test_settings_never_cover_the_button_that_opened_them(page: Page) -> None:
+    for size in ((1280, 900), (1024, 700), (1024, 560)):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        open_settings(page)
+        sheet = page.locator("#settings").bounding_box()
+        button = page.locator("[data-settings-chip]").bounding_box()
+        assert sheet is not None
+        assert button is not None
+        assert sheet["y"] >= 0
+        assert sheet["y"] + sheet["height"] <= button["y"]
+        page.keyboard.press("Escape")
+        expect(page.locator("#settings")).to_be_hidden()
+
+
 def test_a_first_prompt_fills_the_field(page: Page) -> None:
     page.get_by_role("button", name="Explain DNS").click()
     expect(field(page)).to_have_value("Explain DNS")

@@ -119,9 +119,9 @@ def test_a_page(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     answered(conversation, alice, questions)
-    # Session, person, conversation, messages, their generations and other answers, texts, role,
-    # sidebar; and the person's rights by group and by themselves.
-    with django_assert_num_queries(11):
+    # Session, person, conversation, messages, their generations and what stands beside them, other
+    # first questions, texts, role, sidebar; and the person's rights by group and by themselves.
+    with django_assert_num_queries(12):
         page = client.get(f"/c/{conversation.public_id}/")
     assert page.content.count(b"<article") == 2 * questions
 

@@ -126,7 +126,11 @@ def _tell_added(conversation: Conversation, revision: int, sent: Sent) -> None:
 def _just_sent(question: Message, choice: Choice) -> Sent:
     """What the tables hold of it is known: nothing is read again."""
     answer = choice.message
-    question.answers = [answer]
+    question.replies = [answer]
+    if question.parent:
+        question.parent.replies = [question]
+    else:
+        question.firsts = [question]
     asked = Article(question, None, offers_continue=False)
     return Sent(
         question, answer, (asked, Article(answer, choice.generation, offers_continue=False))

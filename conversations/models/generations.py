@@ -167,7 +167,7 @@ class ChoiceQuerySet(models.QuerySet["Choice"]):
         newest = {row.message_id: row for row in rows.defer("generation__request")}
         for row in newest.values():
             if question := row.message.parent:
-                question.answers = list(Message.objects.answers().filter(parent=question))
+                question.replies = list(Message.objects.beside().filter(parent=question))
         return list(newest.values())
 
 

@@ -1,5 +1,6 @@
 """Messages: the nodes of a conversation's tree."""
 
+from functools import cached_property
 from typing import Self
 
 from django.db import models
@@ -79,7 +80,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
             .defer("parent__text", "parent__html", "parent__reasoning")
             .prefetch_related(
                 models.Prefetch("choices", choices),
-                models.Prefetch("parent__children", Message.objects.answers(), to_attr="answers"),
+                models.Prefetch("parent__children", Message.objects.beside(), to_attr="replies"),
             )
         )
 
@@ -93,13 +94,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
         for row in rows:
             for name, text in zip(TEXTS, texts[row.pk], strict=True):
                 setattr(row, name, text)
+            if row.parent_id is None:
+                first = Message.objects.filter(conversation=row.conversation_id, parent=None)
+                row.firsts = list(first.beside())
         return rows
 
-    def answers(self) -> Self:
-        """As much of answers as their neighbours show, oldest first."""
+    def beside(self) -> Self:
+        """As much of messages as their neighbours show, oldest first."""
         return (
-            self.filter(role=Author.ASSISTANT, deleted_at=None)
-            .only("public_id", "parent")
+            self.filter(kind=Kind.TURN, deleted_at=None)
+            .only("public_id", "parent", "role")
             .order_by("pk")
         )
 
@@ -127,8 +131,10 @@ class Message(models.Model):
 
     objects = MessageQuerySet.as_manager()
 
-    # A question's, oldest first; set where one of them is read for the thread.
-    answers: "list[Message]"
+    # What follows it on all branches, and what begins the conversation as it does, oldest first;
+    # set where a message is read for the thread.
+    replies: "list[Message]"
+    firsts: "list[Message]"
 
     class Meta:
         verbose_name = _("message")
@@ -142,7 +148,7 @@ class Message(models.Model):
 
     @property
     def alternatives(self) -> int:
-        """How many answers its question has; 0 for what answers nothing."""
+        """How many there are in its place: answers to one question, wordings of one question."""
         return len(self._beside)
 
     @property
@@ -158,10 +164,11 @@ class Message(models.Model):
     def next_alternative(self) -> str | None:
         return self._neighbour(1)
 
-    @property
+    @cached_property
     def _beside(self) -> "list[Message]":
-        """The answers to the same question, this one among them."""
-        return self.parent.answers if self.parent and self.role == Author.ASSISTANT else []
+        """Those in its place, this one among them."""
+        replies = self.parent.replies if self.parent else self.firsts
+        return [row for row in replies if row.role == self.role]
 
     def _neighbour(self, step: int) -> str | None:
         place = self._beside.index(self) + step

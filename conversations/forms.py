@@ -40,6 +40,13 @@ class MessageForm(forms.Form):
         return text
 
 
+class PlacedMessageForm(MessageForm):
+    """Also where it goes if not to the end: in place of one's own question, or below a message."""
+
+    instead = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
+    below = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
+
+
 class TitleForm(forms.Form):
     title = forms.CharField(
         max_length=settings.TITLE_MAX_CHARS,

@@ -22,6 +22,7 @@ urlpatterns = [
     # /c/<conversation>/
     path("c/<slug:conversation>/", conversations.thread, name="thread"),
     path("c/<slug:conversation>/messages/", messages.collection, name="messages"),
+    path("c/<slug:conversation>/composer/", messages.composer, name="composer"),
     path("c/<slug:conversation>/title/", conversations.title, name="title"),
     path("c/<slug:conversation>/settings/", conversations.settings, name="settings"),
     path("c/<slug:conversation>/deletion/", conversations.deletion, name="deletion"),
@@ -29,6 +30,8 @@ urlpatterns = [
     path("m/<slug:message>/alternatives/", alternatives.create, name="alternatives"),
     path("m/<slug:message>/continuations/", alternatives.go_on, name="continuations"),
     path("m/<slug:message>/head/", alternatives.choose, name="head"),
+    path("m/<slug:message>/rewording/", messages.rewording, name="rewording"),
+    path("m/<slug:message>/branch/", messages.branch, name="branch"),
     path("m/<slug:message>/text/", messages.text, name="text"),
     # /g/<generation>/
     path("g/<slug:generation>/stop/", generations.stop, name="stop"),

@@ -84,12 +84,16 @@ ROUTES = {
     ),
     "thread": Route({"GET": Verb("read", 200)}),
     "messages": Route({"GET": Verb("read", 200), "POST": Verb("write", 200, message_form())}),
+    "composer": Route({"GET": Verb("write", 200)}),
     "title": Route({"POST": Verb("write", 200, {"title": "Mine"})}),
     "settings": Route({"POST": Verb("write", 200, SETTINGS_FORM)}),
     "deletion": Route({"POST": Verb("own", 204), "DELETE": Verb("own", 204, whose="deleted")}),
     "alternatives": Route({"POST": Verb("write", 204)}),
     "continuations": Route({"POST": Verb("write", 204)}),
     "head": Route({"POST": Verb("write", 204)}),
+    # A question is its author's alone: here the owner's.
+    "rewording": Route({"GET": Verb("own", 200)}),
+    "branch": Route({"GET": Verb("write", 200)}),
     "text": Route({"GET": Verb("read", 200)}),
     "stop": Route({"POST": Verb("write", 204)}),
     "account": Route(
@@ -159,7 +163,9 @@ class World:
             "theirs": self._rows(self.people["owner"]),
             "foreign": self._rows(self.stranger),
             "deleted": self._rows(self.people["owner"]),
-            "missing": dict.fromkeys(("conversation", "message", "generation", "key"), "z" * 20),
+            "missing": dict.fromkeys(
+                ("conversation", "message", "question", "generation", "key"), "z" * 20
+            ),
         }
         for whose in ("theirs", "deleted"):
             self._share(self.rows[whose]["conversation"])
@@ -185,6 +191,7 @@ class World:
         return {
             "conversation": conversation.public_id,
             "message": sent.answer.public_id,
+            "question": sent.question.public_id,
             "generation": generation.public_id,
             "key": key.public_id,
         }
@@ -209,6 +216,8 @@ class World:
 
     def path(self, name: str, whose: str) -> str:
         rows = self.rows[whose] | {"person": self.stranger.public_id, "token": "unknown"}
+        if name == "rewording":
+            rows["message"] = rows["question"]
         return "/" + re.sub(r"<\w+:(\w+)>", lambda found: rows[found[1]], OURS[name])
 
     def ask(

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from conversations import audit, events, fragments, markdown
 from conversations.actions import conversations, generations
-from conversations.actions.refusals import SentElsewhere, TurnRunning
+from conversations.actions.refusals import NotYours, SentElsewhere, TurnRunning
 from conversations.fragments import Article
 from conversations.models import Author, Choice, Conversation, Message, Participant, Role, User
 
@@ -30,6 +30,31 @@ class Sent:
     def html(self) -> str:
         """Made once, for those who hear of them and for the one who asked."""
         return "".join(fragments.article(article) for article in self.articles)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a question goes: to the end, in place of another one, or below a message."""
+
+    instead: Message | None = None
+    below: Message | None = None
+
+    @property
+    def is_end(self) -> bool:
+        return self.instead is None and self.below is None
+
+    def parent(self, conversation: Conversation) -> Message | None:
+        if self.is_end:
+            return _head(conversation)
+        return self.below or (self.instead and self.instead.parent)
+
+    def told(self) -> dict[str, str]:
+        """For the audit trail."""
+        places = {"instead": self.instead, "below": self.below}
+        return {name: message.public_id for name, message in places.items() if message}
+
+
+END = Place()
 
 
 def start(
@@ -57,17 +82,32 @@ def start(
         return _sent_meanwhile(author, request_id)
 
 
-def send(*, conversation: Conversation, author: User, text: str, request_id: UUID) -> Sent:
-    """The same request id gives the same message again, whoever was faster.
+def send(
+    *,
+    conversation: Conversation,
+    author: User,
+    text: str,
+    request_id: UUID,
+    instead: Message | None = None,
+    below: Message | None = None,
+) -> Sent:
+    """Adds a question to the branch that all see, and queues its answer. The same request id gives
+    the same message again, whoever was faster.
 
-    Raises TurnRunning, TooManyAnswers, NoModel or SentElsewhere.
+    `instead` puts it beside another question, as a new wording; `below` follows a message that is
+    not the last: either begins a branch, which becomes the one that all see.
+
+    Raises TurnRunning, TooManyAnswers, NoModel, SentElsewhere or NotYours.
     """
+    if instead is not None and (instead.author_id != author.pk or instead.role != Author.USER):
+        raise NotYours
     sent = _sent_before(author, request_id)
     if sent is None:
         html = markdown.render(text)
+        place = Place(instead, below)
         try:
-            with audit.action(author, "message.sent", conversation):
-                return _send(conversation, author, text, html, request_id)
+            with audit.action(author, "message.sent", conversation, **place.told()):
+                return _send(conversation, author, text, html, request_id, place)
         except IntegrityError:
             sent = _sent_meanwhile(author, request_id)
     if sent.question.conversation_id != conversation.pk:
@@ -86,10 +126,17 @@ def title_from(text: str) -> str:
     return f"{cut if space and len(cut) > 30 else line[:59]}…"
 
 
-def _send(conversation: Conversation, author: User, text: str, html: str, request_id: UUID) -> Sent:
+def _send(
+    conversation: Conversation,
+    author: User,
+    text: str,
+    html: str,
+    request_id: UUID,
+    place: Place = END,
+) -> Sent:
     # Locks the row on PostgreSQL, so that two senders do not answer the same head.
     conversation = Conversation.objects.select_for_update().get(pk=conversation.pk)
-    parent = _head(conversation)
+    parent = place.parent(conversation)
     question = Message.objects.create(
         conversation=conversation,
         parent=parent,
@@ -105,7 +152,10 @@ def _send(conversation: Conversation, author: User, text: str, html: str, reques
     revision = conversations.changed(conversation, active=True, head=choice.message)
     # Pages know the answer before the relay tells them how it goes.
     sent = _just_sent(question, choice)
-    transaction.on_commit(lambda: _tell_added(conversation, revision, sent), robust=True)
+    if place.is_end:
+        transaction.on_commit(lambda: _tell_added(conversation, revision, sent), robust=True)
+    else:
+        conversations.tell_changed(conversation, revision)
     events.on_commit(events.WorkQueued())
     conversations.tell_rows(conversation, moves=True)
     return sent

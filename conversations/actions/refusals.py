@@ -5,6 +5,7 @@ Refused
 ├── TooManyAnswers     the person has as many answers on their way as one may have
 ├── NoModel            the chosen model is not offered (any more), or none is set up
 ├── SentElsewhere      the same message was sent in another conversation
+├── NotYours           somebody else said it
 └── NothingToAnswer    there is no question, or nothing to go on from
 """
 
@@ -49,6 +50,11 @@ class NoModel(Refused):
 class SentElsewhere(Refused):
     def __init__(self) -> None:
         super().__init__(_("This message was sent in another conversation already."))
+
+
+class NotYours(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("Only what you said yourself can be said anew."))
 
 
 class NothingToAnswer(Refused):

@@ -134,7 +134,7 @@ class Message(models.Model):
     # What follows it on all branches, and what begins the conversation as it does, oldest first;
     # set where a message is read for the thread.
     replies: "list[Message]"
-    firsts: "list[Message]"
+    firsts: "list[Message] | None" = None
 
     class Meta:
         verbose_name = _("message")
@@ -167,7 +167,7 @@ class Message(models.Model):
     @cached_property
     def _beside(self) -> "list[Message]":
         """Those in its place, this one among them."""
-        replies = self.parent.replies if self.parent else self.firsts
+        replies = self.parent.replies if self.parent else self.firsts or [self]
         return [row for row in replies if row.role == self.role]
 
     def _neighbour(self, step: int) -> str | None:

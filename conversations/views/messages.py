@@ -1,14 +1,16 @@
 """The messages of a conversation: listed, sent, and given as plain Markdown."""
 
+from collections.abc import Mapping
+
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from conversations import access, actions, catalogue
 from conversations.actions.refusals import Refused
-from conversations.forms import MessageForm
-from conversations.models import Conversation
+from conversations.forms import PlacedMessageForm
+from conversations.models import Author, Conversation, Message, User
 from conversations.views import thread_page
 from conversations.views.requests import SignedInRequest
 
@@ -31,6 +33,34 @@ def collection(request: SignedInRequest, conversation: str) -> HttpResponse:
 
 @login_required
 @require_GET
+def composer(request: SignedInRequest, conversation: str) -> HttpResponse:
+    row = access.conversation(request.user, conversation, to="write")
+    return _composer(request, row)
+
+
+@login_required
+@require_GET
+def rewording(request: SignedInRequest, message: str) -> HttpResponse:
+    """The composer with one's own question, to be said in new words."""
+    row = access.message(request.user, message, to="write")
+    if row.author != request.user or row.role != Author.USER:
+        raise Http404
+    form = PlacedMessageForm(initial={"text": row.text, "instead": row.public_id})
+    return _composer(request, row.conversation, form)
+
+
+@login_required
+@require_GET
+def branch(request: SignedInRequest, message: str) -> HttpResponse:
+    """The composer for what follows this answer on another branch."""
+    row = access.message(request.user, message, to="write")
+    if row.role != Author.ASSISTANT:
+        raise Http404
+    return _composer(request, row.conversation, PlacedMessageForm(initial={"below": row.public_id}))
+
+
+@login_required
+@require_GET
 def text(request: SignedInRequest, message: str) -> HttpResponse:
     """The Markdown of a message, for copying."""
     row = access.message(request.user, message, to="read")
@@ -38,24 +68,45 @@ def text(request: SignedInRequest, message: str) -> HttpResponse:
 
 
 def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
-    form = MessageForm(request.POST)
+    form = PlacedMessageForm(request.POST)
     if not form.is_valid():
         return _composer(request, conversation, form, status=422)
+    place = _place(request.user, conversation, form.cleaned_data)
     try:
         sent = actions.messages.send(
-            conversation=conversation, author=request.user, **form.cleaned_data
+            conversation=conversation,
+            author=request.user,
+            text=form.cleaned_data["text"],
+            request_id=form.cleaned_data["request_id"],
+            **place,
         )
     except Refused as refused:
         return _composer(request, conversation, form, refused.message, status=409)
     response = _composer(request, conversation)
+    if place["instead"] or place["below"]:
+        return response  # the thread's other branch comes by the socket, as for everybody
     response.write(f'<template data-place="messages">{sent.html}</template>')
     return response
+
+
+def _place(
+    user: User, conversation: Conversation, ids: Mapping[str, str]
+) -> dict[str, Message | None]:
+    """The messages that were named, of this conversation: `instead` and `below`."""
+    place = dict.fromkeys(("instead", "below"), None) | {
+        name: access.message(user, public_id, to="write")
+        for name in ("instead", "below")
+        if (public_id := ids[name])
+    }
+    if any(message and message.conversation != conversation for message in place.values()):
+        raise Http404
+    return place
 
 
 def _composer(
     request: SignedInRequest,
     conversation: Conversation,
-    form: MessageForm | None = None,
+    form: PlacedMessageForm | None = None,
     refusal: str = "",
     *,
     status: int = 200,

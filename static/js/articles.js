@@ -78,6 +78,7 @@ export function adoptArticles() {
   const list = byId("messages");
   if (!list) return;
   dressCode(list);
+  for (const article of listed(list)) markOwn(article);
   for (const article of liveArticles()) skipAnnouncing(bodyOf(article));
   markDays();
 }
@@ -85,6 +86,7 @@ export function adoptArticles() {
 function insert(list, article, before) {
   list.insertBefore(article, before);
   dressCode(article);
+  markOwn(article);
   showTimes(article);
   window.htmx.process(article);
 }
@@ -123,8 +125,14 @@ function morph(old, fresh) {
     kept.before(...parts.slice(0, middle));
     kept.after(...parts.slice(middle + 1));
   });
+  markOwn(old);
   showTimes(old);
   window.htmx.process(old);
+}
+
+/** An article is the same for all who see it; what only its author may do is shown by this. */
+function markOwn(article) {
+  article.classList.toggle("own", article.dataset.author === document.body.dataset.user);
 }
 
 function showGrown(old, fresh) {

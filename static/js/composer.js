@@ -10,6 +10,7 @@ const field = () => byId("composer-text");
 const requestId = () => document.querySelector("[data-request-id]");
 
 let onItsWay = null; // what the running request carries: {text, requestId}
+let aside = null; // what one was writing when one took up an earlier question: {conversation, text}
 
 function grow() {
   if (growsByItself || !field()) return;
@@ -49,6 +50,25 @@ export function adoptComposer({ focus }) {
   if (focus) field().focus({ preventScroll: true });
 }
 
+/** @returns {string} what was put aside in this conversation */
+function takeBack() {
+  const text = aside?.conversation === openConversation() ? aside.text : "";
+  aside = null;
+  return text;
+}
+
+/** The composer came for another place of the thread, or for its end again.
+ * @param {string} before what stood in the field */
+function placed(before) {
+  const elsewhere = field().form.querySelector(".place");
+  if (!elsewhere) write(aside ? takeBack() : before);
+  else if (field().value) {
+    aside ??= { conversation: openConversation(), text: before };
+    write(field().value);
+  } else write(before);
+  field().focus();
+}
+
 function submitting() {
   const text = field().value;
   if (onItsWay?.text !== text) onItsWay = { text, requestId: requestId().value || newId() };
@@ -63,7 +83,8 @@ function arrived(conversation, typedMeanwhile) {
     : typedMeanwhile;
   onItsWay = null;
   keepDraft(conversation, { text: "" });
-  if (rest) write(rest);
+  const next = rest || takeBack();
+  if (next) write(next);
   adoptComposer({ focus: true });
   toLatest();
 }
@@ -83,7 +104,7 @@ async function stop(button) {
 }
 
 function followRequest() {
-  let before = "";
+  let before = null;
   let conversation = "";
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id !== "composer") return;
@@ -98,10 +119,18 @@ function followRequest() {
     conversation = openConversation();
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.requestConfig?.elt.id === "composer") before = field()?.value ?? "";
+    const { requestConfig, target } = event.detail;
+    if ([requestConfig?.elt.id, target.id].includes("composer")) before = field()?.value ?? "";
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.requestConfig?.elt.id !== "composer" || !onItsWay) return;
+    const sender = event.detail.requestConfig?.elt;
+    if (sender?.id !== "composer") {
+      // Said of each node that came.
+      if (before !== null && sender?.matches("[hx-target='#composer']")) placed(before);
+      before = null;
+      return;
+    }
+    if (!onItsWay) return;
     if (event.detail.xhr.status < 300) arrived(conversation, before);
     else {
       // Refused: it was not taken, so the next try is a new message.

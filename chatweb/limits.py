@@ -131,11 +131,36 @@ RELAY_POSTPONE_SECONDS = env.seconds(
 RELAY_POLL_SECONDS = env.seconds(
     "RELAY_POLL_SECONDS", 1, low=0.05, high=60, why="finds work whose wake-up was lost"
 )
+CATALOGUE_SECONDS = env.seconds(
+    "CATALOGUE_SECONDS", 1, low=0, high=60, why="a changed model is known everywhere after it"
+)
+MODELS_LISTED = env.integer(
+    "MODELS_LISTED", 500, low=1, high=10_000, why="of a server's models; more are not looked at"
+)
 TICK_SECONDS = env.seconds(
     "TICK_SECONDS", 2, low=0.1, high=60, why="a page that hears less knows that it is cut off"
 )
 RIGHTS_CHECK_SECONDS = env.seconds(
     "RIGHTS_CHECK_SECONDS", 1, low=0.1, high=60, why="how soon an open socket loses its rights"
+)
+
+# --- Usage ----------------------------------------------------------------------------------------
+
+CHARACTERS_PER_TOKEN = env.integer(
+    "CHARACTERS_PER_TOKEN", 3, low=1, high=20, why="to estimate what no server has counted"
+)
+BUDGET_ANSWER_TOKENS = env.integer(
+    "BUDGET_ANSWER_TOKENS",
+    4096,
+    low=1,
+    high=2**31 - 1,
+    why="the longest answer where a budget holds and nobody has set one: so much is reserved",
+)
+BUDGET_METER_PERCENT = env.integer(
+    "BUDGET_METER_PERCENT", 80, low=0, high=100, why="from here on people see how full a budget is"
+)
+LEDGER_LEASE_SECONDS = env.seconds(
+    "LEDGER_LEASE_SECONDS", 60, low=1, high=3600, why="what a silent call has reserved is let go"
 )
 
 # --- Watching -----------------------------------------------------------------------------------

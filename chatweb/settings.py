@@ -8,7 +8,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from chatweb import databases, env, layers, logs
+from chatweb import databases, env, layers, logs, upstreams
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(
@@ -263,6 +263,10 @@ CONTENT_SECURITY_POLICY = {
 UPSTREAM_BASE_URL = env.address(
     "UPSTREAM_BASE_URL", why="address of the model server up to /v1; empty uses the local model"
 )
+UPSTREAMS = env.words(
+    "UPSTREAMS", "main", least=1, why="names of the model servers; `main` is the one above"
+)
+UPSTREAM_SERVERS = upstreams.configured(UPSTREAMS, main_url=UPSTREAM_BASE_URL)
 UPSTREAM_API_KEY = env.key("UPSTREAM_API_KEY", why="sent as Bearer; never shown or logged")
 UPSTREAM_MODELS = env.words(
     "UPSTREAM_MODELS",

@@ -1,49 +1,59 @@
-"""Which models exist and who serves them: from settings until operators manage rows."""
+"""The servers, as the settings name them. Nothing else does: no page and no request."""
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
+from chatweb.upstreams import LOCAL, MAIN
 from conversations.upstream import Limits, Timeouts, Upstream
 
-MAIN = "main"
-LOCAL = "local"
 
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    id: str
-    upstream: str
-    note: str = ""
-
-
-# What a server answered when UPSTREAM_MODELS is `auto`; the relay asks and fills it.
-_learned: list[str] = []
-
-
-def upstream() -> Upstream | None:
-    """The server in use, or None while nothing is configured."""
+def upstreams() -> dict[str, Upstream]:
+    """By name, in the settings' order; the local model where there is no other."""
+    servers = {}
     if settings.UPSTREAM_BASE_URL:
-        return _upstream(
+        servers[MAIN] = _upstream(
             MAIN,
             settings.UPSTREAM_BASE_URL,
             settings.UPSTREAM_API_KEY,
             can_continue=settings.UPSTREAM_CONTINUES,
+            finish_reason_required=settings.UPSTREAM_SENDS_FINISH_REASON,
+            ca_file=settings.UPSTREAM_CA_FILE,
         )
-    if settings.LOCAL_MODEL_URL:
+    for name, server in settings.UPSTREAM_SERVERS.items():
+        servers[name] = _upstream(
+            name,
+            server.base_url,
+            server.api_key,
+            can_continue=server.continues,
+            finish_reason_required=server.sends_finish_reason,
+            ca_file=server.ca_file,
+        )
+    if not servers and settings.LOCAL_MODEL_URL:
         # llama.cpp never answers a request for more than one choice.
-        return _upstream(
+        servers[LOCAL] = _upstream(
             LOCAL, settings.LOCAL_MODEL_URL, "", can_continue=True, gives_choices=False
         )
-    return None
+    return servers
+
+
+def upstream(name: str = "") -> Upstream | None:
+    """The server of this name, or without one the first; None where there is none."""
+    servers = upstreams()
+    return servers.get(name) if name else next(iter(servers.values()), None)
 
 
 @cache
 def _upstream(
-    name: str, base_url: str, api_key: str, *, can_continue: bool, gives_choices: bool = True
+    name: str,
+    base_url: str,
+    api_key: str,
+    *,
+    can_continue: bool,
+    gives_choices: bool = True,
+    finish_reason_required: bool = True,
+    ca_file: str = "",
 ) -> Upstream:
     return Upstream(
         name=name,
@@ -51,9 +61,9 @@ def _upstream(
         api_key=api_key,
         can_continue=can_continue,
         gives_choices=gives_choices,
-        finish_reason_required=settings.UPSTREAM_SENDS_FINISH_REASON,
+        finish_reason_required=finish_reason_required,
         trust_env=settings.UPSTREAM_TRUST_ENV,
-        ca_file=settings.UPSTREAM_CA_FILE,
+        ca_file=ca_file,
         timeouts=Timeouts(
             connect=settings.UPSTREAM_CONNECT_TIMEOUT,
             first_token=settings.UPSTREAM_FIRST_TOKEN_TIMEOUT,
@@ -77,28 +87,17 @@ def _upstream(
     )
 
 
-def asks_the_server() -> bool:
-    return bool(settings.UPSTREAM_BASE_URL) and settings.UPSTREAM_MODELS == ["auto"]
+def configured_models(name: str) -> list[str]:
+    """What the settings say that this server offers; ["auto"] asks it."""
+    if name == LOCAL:
+        return [local_model_name()]
+    if name == MAIN:
+        return list(settings.UPSTREAM_MODELS)
+    return list(settings.UPSTREAM_SERVERS[name].models)
 
 
-def learn(names: list[str]) -> None:
-    _learned[:] = names
-
-
-def models() -> tuple[Model, ...]:
-    """In the order in which they are offered; empty while nothing is configured."""
-    server = upstream()
-    if server is None:
-        return ()
-    if server.name == LOCAL:
-        note = _("A very small model on this machine: quick to try, often wrong.")
-        return (Model(local_model_name(), LOCAL, note),)
-    names = _learned if asks_the_server() else settings.UPSTREAM_MODELS
-    return tuple(Model(name, server.name) for name in names)
-
-
-def find(model_id: str) -> Model | None:
-    return next((model for model in models() if model.id == model_id), None)
+def asks_the_server(name: str = MAIN) -> bool:
+    return configured_models(name) == ["auto"]
 
 
 def local_model_name() -> str:

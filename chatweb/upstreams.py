@@ -1,9 +1,9 @@
 """The model servers that are set up besides the first one. A part of `chatweb.settings`.
 
-    UPSTREAMS=main,lab
-    UPSTREAM_BASE_URL=https://models.example/v1     (that is main)
-    UPSTREAM_LAB_BASE_URL=http://lab.internal:8000/v1
-    UPSTREAM_LAB_API_KEY=…
+UPSTREAMS=main,lab
+UPSTREAM_BASE_URL=https://models.example/v1     (that is main)
+UPSTREAM_LAB_BASE_URL=http://lab.internal:8000/v1
+UPSTREAM_LAB_API_KEY=…
 """
 
 import re

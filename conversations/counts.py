@@ -45,7 +45,8 @@ class Counts:
         self.skipped = 0
         # From having read words to having handed them to every socket here.
         self.delay = Histogram(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
-        self.upstream_heard = 0.0  # by time.monotonic(); 0: never
+        # When words of each upstream were last read, by time.monotonic().
+        self.upstream_heard: dict[str, float] = {}
         self.ended: Counter[tuple[str, str]] = Counter()
         self.first_token = Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
         self.duration = Histogram(0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900)
@@ -54,9 +55,9 @@ class Counts:
         self.request_time = Histogram(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
         self.database_errors = 0
 
-    def frame(self, read_at: float) -> None:
+    def frame(self, read_at: float, upstream: str) -> None:
         """Words that were read at `read_at`, by time.monotonic(), have been shown."""
-        self.upstream_heard = now = time.monotonic()
+        self.upstream_heard[upstream] = now = time.monotonic()
         self.delay.observe(now - read_at)
 
     def generation_ended(

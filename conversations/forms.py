@@ -10,7 +10,7 @@ from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from conversations import catalogue
-from conversations.models import Conversation
+from conversations.models import Conversation, User
 from conversations.sentences import in_words
 from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest
 
@@ -65,8 +65,12 @@ class SettingsForm(forms.Form):
     max_tokens = forms.IntegerField(required=False, max_value=2**31 - 1)
     stop = Text(required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, user: User | None = None, current: str = "", **kwargs: Any
+    ) -> None:
+        """Where a `user` is given, they choose among what they may use, or keep the `current`."""
         super().__init__(*args, **kwargs)
+        self._user, self._current = user, current
         _limit(self.fields["system_prompt"], settings.SYSTEM_PROMPT_MAX_CHARS)
         _limit(self.fields["stop"], settings.STOP_MAX_CHARS)
 
@@ -84,7 +88,11 @@ class SettingsForm(forms.Form):
 
     def clean_model(self) -> str:
         model: str = self.cleaned_data["model"]
-        if catalogue.find(model) is None:
+        found = catalogue.find(model)
+        is_theirs = found is not None and (
+            self._user is None or model == self._current or catalogue.may_use(self._user, found)
+        )
+        if not is_theirs:
             raise forms.ValidationError(_("This model is not offered. Choose another one."))
         return model
 

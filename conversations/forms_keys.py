@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from conversations import catalogue
+from conversations.models import User
 
 LIFETIMES = [
     ("30", _("30 days")),
@@ -34,9 +35,9 @@ class KeyForm(forms.Form):
         help_text=_("None chosen: all that you may use, now and later."),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        offered = [(model.id, model.id) for model in catalogue.models()]
+        offered = [(model.id, model.label) for model in catalogue.models_for(user)]
         self.fields["models"].choices = offered  # type: ignore[attr-defined]
 
     @property

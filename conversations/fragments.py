@@ -78,7 +78,7 @@ def _may_continue(message: Message, generation: Generation | None) -> bool:
     broke_off = generation.state in {State.INTERRUPTED, State.STOPPED, State.FAILED}
     if not broke_off and generation.finish_reason != "length":
         return False
-    server = catalogue.upstream()
+    server = catalogue.upstream(generation.upstream)
     return server is not None and server.can_continue
 
 

@@ -14,10 +14,11 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from django.conf import settings
@@ -141,20 +142,26 @@ class Health:
         self.is_leaving = False
         self._tables: Look[Tables | None] = Look(self._look_into_tables)
         self._beats = Beats()
-        self._upstream: Look[bool] = Look(_upstream_answers)
+        self._upstreams: dict[str, Look[bool]] = {}
         self._told: dict[str, str] = {}
 
     async def report(self) -> Report:
         looks = [self._tables.refresh(older_than=settings.HEALTH_SECONDS)]
-        if catalogue.upstream() is not None and _upstream_age() > settings.HEALTH_UPSTREAM_SECONDS:
-            looks.append(self._upstream.refresh(older_than=settings.HEALTH_UPSTREAM_SECONDS))
+        names = list(catalogue.upstreams())
+        for name in names:
+            look = self._upstreams.setdefault(name, Look(partial(_upstream_answers, name)))
+            if _upstream_age(name) > settings.HEALTH_UPSTREAM_SECONDS:
+                looks.append(look.refresh(older_than=settings.HEALTH_UPSTREAM_SECONDS))
         await asyncio.gather(*looks)
+        servers = {name: self._server(name) for name in names}
         parts = {
             "database": self._database(),
             "layer": _layer(),
             "relay": self._relay(),
-            "upstream": self._server(),
+            "upstream": _worst(servers.values()),
         }
+        if len(servers) > 1:
+            parts |= {f"upstream {name}": part for name, part in servers.items()}
         self._tell_changes(parts)
         is_fit = parts["database"].state == UP and not self.is_leaving
         tables = self._tables.found
@@ -186,15 +193,14 @@ class Health:
             return Part(UNKNOWN, self._tables.age)
         return Part(self._beats.state, self._tables.age)
 
-    def _server(self) -> Part:
-        if catalogue.upstream() is None:
-            return Part(NOT_USED)
+    def _server(self, name: str) -> Part:
         # An answer that is being written says more than a list of models.
-        if (heard := _upstream_age()) <= settings.HEALTH_UPSTREAM_SECONDS:
+        if (heard := _upstream_age(name)) <= settings.HEALTH_UPSTREAM_SECONDS:
             return Part(UP, heard)
-        if self._upstream.age is None:
+        look = self._upstreams[name]
+        if look.age is None:
             return Part(UNKNOWN)
-        return Part(UP if self._upstream.found else DOWN, self._upstream.age)
+        return Part(UP if look.found else DOWN, look.age)
 
     def _tell_changes(self, parts: dict[str, Part]) -> None:
         """Probes are many; the log hears of changes alone."""
@@ -211,6 +217,13 @@ class Health:
         if tables is not None:
             self._beats.look(tables.beats)
         return tables
+
+
+def _worst(servers: Collection[Part]) -> Part:
+    """Of all together: not up as soon as one is not."""
+    if not servers:
+        return Part(NOT_USED)
+    return min(servers, key=lambda part: [DOWN, UNKNOWN, UP].index(part.state))
 
 
 def _layer() -> Part:
@@ -279,14 +292,14 @@ def _nothing_to_apply() -> bool:
 # --- The model server ---------------------------------------------------------------------------
 
 
-def _upstream_age() -> float:
-    """Seconds since an answer's words were read in this process."""
-    heard = counts.upstream_heard
+def _upstream_age(name: str) -> float:
+    """Seconds since an answer's words were read from it in this process."""
+    heard = counts.upstream_heard.get(name)
     return time.monotonic() - heard if heard else float("inf")
 
 
-async def _upstream_answers() -> bool:
-    server = catalogue.upstream()
+async def _upstream_answers(name: str) -> bool:
+    server = catalogue.upstream(name)
     if server is None:
         return False
     try:

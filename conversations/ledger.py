@@ -1,4 +1,4 @@
-"""Reserves and settles usage: one record for each generation of the chat and each call of a program.
+"""Reserves and settles usage: one record for each generation and each call of a program.
 
     reserve(call, …)      before anything is sent; raises OverBudget
     renew(references)     a call under way is still alive
@@ -167,9 +167,7 @@ def reserve(
 
 def _hold(budget: Budget, amount: int, now: datetime) -> list[object]:
     counter = _counter(budget, now)
-    fits = BudgetCounter.objects.filter(
-        pk=counter, used__lte=budget.limit - amount - F("reserved")
-    )
+    fits = BudgetCounter.objects.filter(pk=counter, used__lte=budget.limit - amount - F("reserved"))
     if fits.update(reserved=F("reserved") + amount) != 1:
         raise OverBudget(budget, period_end(budget.period, now))
     return [counter, budget.unit, amount]

@@ -49,8 +49,7 @@ def django_db_keepdb(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(autouse=True)
 def _fresh_process_state() -> None:
     """What a process keeps between requests starts empty in each test."""
-    catalogue.learn([])
-    catalogue._upstream.cache_clear()
+    catalogue.forget()
     health.begin()
     logs.request_id.set("")
     logs.person.set(str)

@@ -9,7 +9,8 @@ from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import Settings
 
-from conversations import actions, catalogue, events, health
+from chatweb.upstreams import Server
+from conversations import actions, catalogue, events, health, metrics
 from conversations.counts import counts
 from conversations.events.exchange import Exchange
 from conversations.health import Beats, Health, Look
@@ -26,7 +27,7 @@ def _at_once(settings: Settings) -> None:
     """Whoever asks looks anew, and no answer of another test was heard."""
     settings.HEALTH_SECONDS = settings.HEALTH_UPSTREAM_SECONDS = 0
     settings.HEALTH_TIMEOUT = 5
-    counts.upstream_heard = 0.0
+    counts.upstream_heard.clear()
 
 
 async def state(part: str) -> str:
@@ -183,11 +184,28 @@ async def test_an_answer_that_was_heard_is_as_good(
     assert len(upstream.requests) == asked
 
 
+async def test_each_of_several_servers_is_looked_after(
+    upstream: ScriptedUpstream, settings: Settings
+) -> None:
+    settings.UPSTREAM_SERVERS = {"lab": Server("lab", "http://127.0.0.1:9/v1", "lab-key")}
+    settings.METRICS_TOKEN = "a-token-of-this-test"
+    parts = (await health.report()).parts
+    assert {name: part.state for name, part in parts.items() if "upstream" in name} == {
+        "upstream": "down",
+        "upstream main": "up",
+        "upstream lab": "down",
+    }
+    told = (await metrics.page()).decode()
+    assert 'chatweb_part_up{part="upstream lab"} 0.0' in told
+    assert 'chatweb_part_up{part="upstream main"} 1.0' in told
+    assert "lab-key" not in told
+
+
 async def test_a_key_that_is_refused_counts_as_down(settings: Settings) -> None:
     async with ScriptedUpstream(key="another") as upstream:
         settings.UPSTREAM_BASE_URL = upstream.base_url
         settings.UPSTREAM_API_KEY = "not-the-key"
-        catalogue._upstream.cache_clear()
+        catalogue.forget()
         assert await state("upstream") == "down"
 
 

@@ -250,7 +250,7 @@ def test_a_frame_costs_next_to_nothing() -> None:
     own = Counts()
     began = time.process_time()
     for _ in range(10_000):
-        own.frame(0.0)
+        own.frame(0.0, "main")
     assert (time.process_time() - began) / 10_000 < 20e-6
 
 

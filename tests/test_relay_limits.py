@@ -84,7 +84,10 @@ async def test_a_servers_models_are_asked_for_as_often_as_set(
 ) -> None:
     settings.UPSTREAM_MODELS, settings.UPSTREAM_MODELS_SECONDS = ["auto"], 0.05
     learning = asyncio.ensure_future(learn_models())
-    await until(lambda: len(catalogue.models()) == 3)
+    await until(lambda: len(catalogue.named()["main"]) == 3)
     catalogue.learn([])
-    await until(lambda: len(catalogue.models()) == 3)
+    await until(lambda: len(catalogue.named()["main"]) == 3)
+    settings.MODELS_LISTED = 2
+    await until(lambda: len(catalogue.named()["main"]) == 2)
     learning.cancel()
+    await asyncio.wait({learning})

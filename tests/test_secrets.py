@@ -65,7 +65,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
 def keyed(upstream: ScriptedUpstream, settings: Settings) -> ScriptedUpstream:
     settings.UPSTREAM_API_KEY = KEY
     settings.UPSTREAM_RETRIES = 0
-    catalogue._upstream.cache_clear()
+    catalogue.forget()
     return upstream
 
 

@@ -357,3 +357,60 @@ def test_every_limit_and_time_of_the_upstream_reaches_its_client(settings: Setti
     assert (server.finish_reason_required, server.trust_env) == (False, True)
     assert server.api_key == "test-key"
     assert "test-key" not in repr(server)
+
+
+# --- Several servers ------------------------------------------------------------------------------
+
+
+def test_servers_are_named_and_each_has_settings_of_its_own(read: Read, tmp_path: Path) -> None:
+    authority = tmp_path / "authority.pem"
+    authority.touch()
+    values = read(
+        UPSTREAMS="main,lab-2",
+        UPSTREAM_BASE_URL="https://models.example/v1",
+        UPSTREAM_LAB_2_BASE_URL="http://lab.internal:8000/v1",
+        UPSTREAM_LAB_2_API_KEY="lab-key",
+        UPSTREAM_LAB_2_MODELS="tiny,small",
+        UPSTREAM_LAB_2_CONTINUES="on",
+        UPSTREAM_LAB_2_SENDS_FINISH_REASON="off",
+        UPSTREAM_LAB_2_CA_FILE=str(authority),
+    )
+    (lab,) = values["UPSTREAM_SERVERS"].values()
+    assert (lab.name, lab.base_url) == ("lab-2", "http://lab.internal:8000/v1")
+    assert (lab.models, lab.continues, lab.sends_finish_reason) == (("tiny", "small"), True, False)
+    assert (lab.api_key, lab.ca_file) == ("lab-key", str(authority))
+    assert "lab-key" not in repr(values["UPSTREAM_SERVERS"])
+
+
+def test_one_server_needs_no_name(read: Read) -> None:
+    values = read(UPSTREAM_BASE_URL="https://models.example/v1")
+    assert values["UPSTREAMS"] == ["main"]
+    assert values["UPSTREAM_SERVERS"] == {}
+
+
+# Explained in the README as these.
+OF_A_SERVER = {
+    "UPSTREAM_<NAME>_BASE_URL": "lab.internal/v1",
+    "UPSTREAM_<NAME>_API_KEY": "canary 77",
+    "UPSTREAM_<NAME>_MODELS": " , ",
+    "UPSTREAM_<NAME>_CONTINUES": "perhaps",
+    "UPSTREAM_<NAME>_SENDS_FINISH_REASON": "perhaps",
+    "UPSTREAM_<NAME>_CA_FILE": "/nowhere.pem",
+}
+
+
+@pytest.mark.parametrize("pattern", sorted(OF_A_SERVER))
+def test_nonsense_about_a_server_is_refused_by_name(read: Read, pattern: str) -> None:
+    name = pattern.replace("<NAME>", "LAB")
+    variables = {"UPSTREAMS": "main,lab", "UPSTREAM_LAB_BASE_URL": "http://lab.internal/v1"}
+    with pytest.raises(ImproperlyConfigured, match=name) as refused:
+        read(**(variables | {name: OF_A_SERVER[pattern]}))
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "names", ["Main", "main,lab_2", "main,local", "main,main", "lab", "a" * 41]
+)
+def test_a_list_of_servers_that_cannot_be_meant_is_refused(read: Read, names: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="UPSTREAM"):
+        read(UPSTREAMS=names, UPSTREAM_BASE_URL="https://models.example/v1")

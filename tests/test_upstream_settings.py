@@ -68,7 +68,7 @@ async def test_an_event_may_be_as_long_as_set(
     upstream.script("huge_event", size=20_000).script("huge_event", size=20_000)
     assert_good(await ask(), "Hello" + "x" * 20_000 + "!")
     settings.EVENT_MAX_BYTES = 10_000
-    catalogue._upstream.cache_clear()
+    catalogue.forget()
     outcome = await ask()
     assert (outcome.text(), outcome.finishes) == ("Hello", CUT)
 

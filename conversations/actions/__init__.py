@@ -1,5 +1,5 @@
 """The only writers. Keyword-only functions, one transaction each, audited, told on commit."""
 
-from conversations.actions import conversations, generations, messages, workers
+from conversations.actions import catalogue, conversations, generations, messages, workers
 
-__all__ = ["conversations", "generations", "messages", "workers"]
+__all__ = ["catalogue", "conversations", "generations", "messages", "workers"]

@@ -7,7 +7,7 @@ that a relay that was thought dead cannot write over what came after it.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_noop as _
 from conversations import audit, catalogue, events, fragments, markdown
 from conversations.actions import conversations
 from conversations.actions.refusals import (
+    ModelNotForYou,
     NoModel,
     NothingToAnswer,
     TooManyAnswers,
@@ -63,6 +64,16 @@ class Kept:
     message_id: int
     text: str
     reasoning: str
+
+    @classmethod
+    def of(cls, choice: Choice) -> Self:
+        """As the table has it."""
+        return cls(
+            generation_id=choice.generation_id,
+            message_id=choice.message_id,
+            text=choice.message.text,
+            reasoning=choice.message.reasoning,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,7 +326,7 @@ def _queue_rest(generation: Generation) -> bool:
     lost = Generation.objects.filter(
         choices__message=message, state=State.INTERRUPTED, error_code__in=LOST
     )
-    server = catalogue.upstream()
+    server = catalogue.upstream(generation.upstream)
     if (
         conversation.deleted_at is not None
         or conversation.head_id != message.pk
@@ -379,6 +390,11 @@ def _queue(
     model = catalogue.find(conversation.model)
     if model is None:
         raise NoModel(conversation.model)
+    if not catalogue.may_use(actor, model):
+        raise ModelNotForYou(model.label)
+    server = catalogue.upstream(model.upstream)
+    if prefill and not (server and server.can_continue):
+        raise NothingToAnswer  # the model was changed meanwhile for one that begins anew
     in_the_way = Generation.objects.open().filter(
         Q(conversation=conversation) | Q(requested_by=actor)
     )
@@ -397,7 +413,7 @@ def _queue(
         request={
             "system": conversation.system_prompt,
             "messages": list(branch.values_list("public_id", flat=True)),
-            "parameters": conversation.parameters,
+            "parameters": {**model.parameters, **conversation.parameters},
             "prefill": prefill,
         },
     )

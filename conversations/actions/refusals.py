@@ -4,6 +4,7 @@ Refused
 ├── TurnRunning        an answer is being written in this conversation
 ├── TooManyAnswers     the person has as many answers on their way as one may have
 ├── NoModel            the chosen model is not offered (any more), or none is set up
+├── ModelNotForYou     the chosen model is for certain teams, of which the person is in none
 ├── SentElsewhere      the same message was sent in another conversation
 ├── NotYours           somebody else said it
 └── NothingToAnswer    there is no question, or nothing to go on from
@@ -44,6 +45,17 @@ class NoModel(Refused):
             _("The model %(model)s is not offered. Choose another one.") % {"model": model}
             if model
             else _("No model is set up yet. Ask the people who run this portal.")
+        )
+
+
+class ModelNotForYou(Refused):
+    def __init__(self, label: str) -> None:
+        super().__init__(
+            _(
+                "The model %(model)s is for certain teams, and you are in none of them. "
+                "Choose another one, or ask the people who run this portal."
+            )
+            % {"model": label}
         )
 
 

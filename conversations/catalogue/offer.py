@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -17,8 +16,6 @@ from django.utils.translation import gettext as _
 from chatweb.upstreams import LOCAL, MAIN
 from conversations.catalogue import servers
 from conversations.models import LanguageModel, TeamMember, User
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Model:
     price_in: Decimal = Decimal(0)
     price_out: Decimal = Decimal(0)
     # temperature, top_p, max_tokens, stop: where the asker says nothing.
-    parameters: Mapping[str, Any] = field(default=NOTHING, compare=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict, compare=False)
     # How much it keeps in mind, in tokens; None: not known.
     context_tokens: int | None = None
     # Ids of the teams that may use it; none: everybody.
@@ -104,10 +101,8 @@ def models() -> tuple[Model, ...]:
     """In the order in which they are offered; empty while nothing is set up."""
     names = named()
     rows = _rows()
-    offered = {
-        row.model_id: _model(row, teams) for row, teams in rows if _is_offered(row, names)
-    }
-    taken = {row.model_id for row, _teams in rows if row.upstream in names}
+    offered = {row.model_id: _model(row, teams) for row, teams in rows if _is_offered(row, names)}
+    taken = {row.model_id for row, _teams in rows if row.upstream in names and row.edited_at}
     for upstream, known in names.items():
         for name in known:
             if name not in taken:
@@ -157,7 +152,7 @@ def _model(row: LanguageModel, teams: frozenset[int]) -> Model:
         note=_note(LOCAL) if is_local else row.description,
         price_in=row.price_in,
         price_out=row.price_out,
-        parameters=MappingProxyType(row.parameters),
+        parameters=row.parameters,
         context_tokens=row.context_tokens,
         teams=teams,
     )

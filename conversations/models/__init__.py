@@ -2,9 +2,22 @@
 
 from conversations.models.audit import AuditEntry, Outcome
 from conversations.models.cache import CacheEntry
+from conversations.models.catalogue import LanguageModel
 from conversations.models.conversations import Conversation, Participant, Role
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
 from conversations.models.keys import KEY_PREFIX_CHARACTERS, Key
+from conversations.models.ledger import (
+    NANO,
+    Budget,
+    BudgetCounter,
+    Ending,
+    Period,
+    Reservation,
+    Scope,
+    Source,
+    Unit,
+    UsageRecord,
+)
 from conversations.models.messages import Author, Kind, Message, MessageVersion
 from conversations.models.people import (
     OneTimeLink,
@@ -19,27 +32,38 @@ from conversations.models.workers import Worker
 
 __all__ = [
     "KEY_PREFIX_CHARACTERS",
+    "NANO",
     "OPEN",
     "AuditEntry",
     "Author",
+    "Budget",
+    "BudgetCounter",
     "CacheEntry",
     "Choice",
     "Conversation",
+    "Ending",
     "Generation",
     "Key",
     "Kind",
+    "LanguageModel",
     "Message",
     "MessageVersion",
     "OneTimeLink",
     "Outcome",
     "Participant",
+    "Period",
     "Purpose",
+    "Reservation",
     "ReviewGrant",
     "RightsChange",
     "Role",
+    "Scope",
+    "Source",
     "State",
     "Team",
     "TeamMember",
+    "Unit",
+    "UsageRecord",
     "UsageSource",
     "User",
     "Worker",

@@ -1,6 +1,7 @@
 """The models as operators describe them."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -10,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from conversations.models.people import Team
 
 
-def price(label: str) -> "models.DecimalField[Decimal, Decimal]":
+def price(label: Any) -> "models.DecimalField[Decimal, Decimal]":
     return models.DecimalField(
         label,
         max_digits=12,

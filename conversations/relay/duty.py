@@ -3,11 +3,13 @@
 import asyncio
 import logging
 
+from channels.db import database_sync_to_async
 from django.conf import settings
+from django.db import Error as AnyDatabaseError
 
-from conversations import catalogue
+from conversations import actions, catalogue
 from conversations.relay.relay import Relay
-from conversations.upstream import Client, UpstreamError
+from conversations.upstream import Client, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +34,37 @@ class Duty:
 
 
 async def learn_models() -> None:
-    """Asks the upstream for its models every now and then, where the settings leave them open."""
-    client: Client | None = None
+    """Asks every upstream for its models: once, or every now and then where the settings leave
+    them open."""
+    clients: dict[Upstream, Client] = {}
+    asked: set[Upstream] = set()
     try:
         while True:
-            server = catalogue.upstream()
-            if server is not None and catalogue.asks_the_server():
-                client = client or Client(server)
-                try:
-                    catalogue.learn(await client.models())
-                except UpstreamError as error:
-                    log.warning("asking %s for its models: %s", server.name, error.code)
+            for server in catalogue.upstreams().values():
+                if server in asked and not catalogue.asks_the_server(server.name):
+                    continue
+                client = clients.setdefault(server, Client(server))
+                if await _learn(server, client):
+                    asked.add(server)
             await asyncio.sleep(settings.UPSTREAM_MODELS_SECONDS)
     finally:
-        if client is not None:
+        for client in clients.values():
             await client.aclose()
+
+
+async def _learn(server: Upstream, client: Client) -> bool:
+    """Whether it answered. The rows may have to wait for the database; the list does not."""
+    listed: list[str] = []
+    try:
+        listed = (await client.models())[: settings.MODELS_LISTED]
+    except UpstreamError as error:
+        level = logging.WARNING if catalogue.asks_the_server(server.name) else logging.INFO
+        log.log(level, "asking %s for its models: %s", server.name, error.code)
+    if listed and catalogue.asks_the_server(server.name):
+        catalogue.learn(listed, server.name)
+    try:
+        await database_sync_to_async(actions.catalogue.fill)(upstream=server.name, listed=listed)
+    except AnyDatabaseError as error:
+        log.warning("the models of %s could not be noted: %s", server.name, type(error).__name__)
+        return False
+    return bool(listed)

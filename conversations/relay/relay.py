@@ -21,7 +21,7 @@ from conversations.counts import counts
 from conversations.models import Choice, Generation
 from conversations.relay import watch
 from conversations.relay.prompt import compose
-from conversations.relay.run import Postponed, Run, internal, invalid
+from conversations.relay.run import Postponed, Run, internal, invalid, no_upstream
 from conversations.upstream import ChatRequest, Client, InvalidRequest, Upstream
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Relay:
                     self._tick_loop,
                 )
             ]
-            if server := catalogue.upstream():
+            for server in catalogue.upstreams().values():
                 self._client(server)  # now, so that the first answer does not wait for imports
             done, _pending = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for loop in done:
@@ -264,12 +264,7 @@ class Relay:
     async def _answer(self, choice: Choice, composing: "asyncio.Future[ChatRequest]") -> None:
         generation = choice.generation
         logs.generation.set(generation.public_id)  # for all that this task and its own log
-        kept = actions.generations.Kept(
-            generation_id=generation.pk,
-            message_id=choice.message_id,
-            text=choice.message.text,
-            reasoning=choice.message.reasoning,
-        )
+        kept = actions.generations.Kept.of(choice)
         writing = asyncio.ensure_future(self._write(choice, composing))
         await asyncio.wait({writing})
         try:
@@ -293,9 +288,11 @@ class Relay:
             request = await self._patiently(generation, lambda: compose(generation))
         if request is None:  # let go; the sweep says that it was interrupted
             return
-        server = catalogue.upstream()
+        server = catalogue.upstream(generation.upstream)
         if server is None:
-            raise LookupError("a generation was queued for no upstream")
+            kept = actions.generations.Kept.of(choice)
+            await self._settle(generation, kept, no_upstream())
+            return
         run = Run(
             choice,
             request,

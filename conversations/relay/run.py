@@ -143,7 +143,7 @@ class Run:
                 async for batch in batches:
                     read_at = time.monotonic()
                     if await self._show("".join(self._take(batch))):
-                        counts.frame(read_at)
+                        counts.frame(read_at, self.generation.upstream)
                     await self._pace.rest(self._running())
         finally:
             counts.running -= 1
@@ -248,6 +248,15 @@ class Run:
 def invalid(error: InvalidRequest) -> Settlement:
     """The stored request is not one that can be sent."""
     return Settlement(state=State.FAILED, error_code=error.code, error_message=error.message)
+
+
+def no_upstream() -> Settlement:
+    """It was queued for a server that the settings name no more."""
+    return Settlement(
+        state=State.FAILED,
+        error_code="no_upstream",
+        error_message=_("This model's server is not set up any more. Choose another model."),
+    )
 
 
 def internal() -> Settlement:

@@ -21,7 +21,7 @@ PAGE = "conversations/thread.html"
 @login_required
 @require_GET
 def new(request: SignedInRequest) -> HttpResponse:
-    return _page(request, thread_page.new())
+    return _page(request, thread_page.new(request.user))
 
 
 @login_required
@@ -79,7 +79,7 @@ def title(request: SignedInRequest, conversation: str) -> HttpResponse:
 @require_POST
 def settings(request: SignedInRequest, conversation: str) -> HttpResponse:
     row = access.conversation(request.user, conversation, to="write")
-    form = SettingsForm(request.POST)
+    form = SettingsForm(request.POST, user=request.user, current=row.model)
     status = 422
     if form.is_valid():
         actions.conversations.configure(
@@ -128,5 +128,5 @@ def _refuse_new(
     status: int,
 ) -> HttpResponse:
     """The composer again, with what was typed and why it was not taken."""
-    context = thread_page.new(message_form, settings_form, refusal)
+    context = thread_page.new(request.user, message_form, settings_form, refusal)
     return render(request, f"{PAGE}#composer", context, status=status)

@@ -22,8 +22,8 @@ from conversations.views.requests import SignedInRequest
 @login_required
 def collection(request: SignedInRequest) -> HttpResponse:
     if request.method != "POST":
-        return _page(request, KeyForm())
-    form = KeyForm(request.POST)
+        return _page(request, KeyForm(user=request.user))
+    form = KeyForm(request.POST, user=request.user)
     if not form.is_valid():
         return _page(request, form, status=422)
     try:
@@ -38,7 +38,7 @@ def collection(request: SignedInRequest) -> HttpResponse:
         form.add_error(None, refusal.message)
         return _page(request, form, status=422)
     # Shown in this one answer alone: the key is kept nowhere, so there is no page to go to.
-    return _page(request, KeyForm(), fresh=key, token=token)
+    return _page(request, KeyForm(user=request.user), fresh=key, token=token)
 
 
 @require_POST

@@ -115,7 +115,7 @@ def _composer(
     context = {
         "conversation": conversation,
         "composer": thread_page.composer(form, refusal),
-        "models": catalogue.models(),
+        "models": catalogue.models_for(request.user),
         "current_model": catalogue.find(conversation.model),
     }
     return render(request, f"{PAGE}#composer", context, status=status)

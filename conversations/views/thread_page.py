@@ -15,11 +15,12 @@ def composer(message_form: MessageForm | None = None, refusal: str = "") -> dict
 
 
 def new(
+    user: User,
     message_form: MessageForm | None = None,
     settings_form: SettingsForm | None = None,
     refusal: str = "",
 ) -> dict[str, Any]:
-    models = catalogue.models()
+    models = catalogue.models_for(user)
     first = models[0] if models else None
     return {
         "conversation": None,
@@ -30,20 +31,20 @@ def new(
         "settings_form": settings_form
         or SettingsForm(initial={"model": first.id if first else ""}),
         "first_prompts": settings.FIRST_PROMPTS,
-        "no_model": not models,
+        "no_model": not catalogue.models(),
         "role": Role.OWNER,
     }
 
 
 def of(user: User, conversation: Conversation) -> dict[str, Any]:
-    models = catalogue.models()
+    models = catalogue.models_for(user)
     return {
         **messages(conversation),
         "composer": composer(),
         "models": models,
         "current_model": catalogue.find(conversation.model),
         "settings_form": SettingsForm.of(conversation),
-        "no_model": not models,
+        "no_model": not catalogue.models(),
         "role": Participant.objects.get(conversation=conversation, user=user).role,
     }
 

@@ -29,10 +29,12 @@ function showChoice(model) {
 function showModel() {
   const model = hidden()?.value;
   const name = document.querySelector("[data-model-chip] .chip-name");
-  if (!model || !name || name.textContent === model) return;
+  const option = [...byId("models").children].find((one) => one.dataset.model === model);
+  const label = option?.querySelector(".option-name").textContent;
+  if (!label || !name || name.textContent === label) return;
   const field = byId("composer-text");
-  field.placeholder = field.placeholder.replace(name.textContent, model);
-  name.textContent = model;
+  field.placeholder = field.placeholder.replace(name.textContent, label);
+  name.textContent = label;
 }
 
 /** The model alone changes: what stands in the other fields and was not saved stays unsaved. */

@@ -103,7 +103,7 @@ def _restart_with_strict_cookies() -> None:
 
 def _local_model() -> localmodel.LocalModel | None:
     """To be run beside the server; its address is known before it answers there."""
-    if settings.UPSTREAM_BASE_URL:
+    if catalogue.upstreams():
         return None
     try:
         if localmodel.weights() is None:
@@ -135,14 +135,18 @@ def _greeting(base: str) -> str:
 
 
 def _models() -> str:
-    if settings.UPSTREAM_BASE_URL:
-        names = (
-            "asks the server"
-            if catalogue.asks_the_server()
-            else ", ".join(settings.UPSTREAM_MODELS)
-        )
-        return f"{names}, at {urlsplit(settings.UPSTREAM_BASE_URL).hostname}"
     if settings.LOCAL_MODEL_URL:
         return f"{catalogue.local_model_name()}, a very small one on this machine"
+    if servers := catalogue.upstreams():
+        return "; ".join(
+            f"{_names(name)}, at {urlsplit(server.base_url).hostname}"
+            for name, server in servers.items()
+        )
     log.warning("No model: set UPSTREAM_BASE_URL, or install the local model.")
     return NO_MODEL
+
+
+def _names(upstream: str) -> str:
+    if catalogue.asks_the_server(upstream):
+        return "asks the server"
+    return ", ".join(catalogue.named()[upstream])

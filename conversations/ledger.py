@@ -15,6 +15,7 @@ Counters are locked in the order of their budgets, and last in a transaction.
 
 import math
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -22,8 +23,10 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F, Subquery, Sum
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from conversations.catalogue import Model
 from conversations.models import (
@@ -95,6 +98,21 @@ class OverBudget(Exception):
         self.budget = budget
         self.until = until
 
+    @property
+    def sentence(self) -> str:
+        """For people, in their language: which budget, until when, and who can raise it."""
+        lead = {
+            Scope.PERSON: _("This does not fit into what is left of your budget."),
+            Scope.TEAM: _("This does not fit into what is left of the budget of %(team)s."),
+            Scope.PORTAL: _("This does not fit into what is left of the portal's budget."),
+            Scope.KEY: _("This does not fit into what is left of the key's budget."),
+        }[Scope(self.budget.scope)] % {"team": self.budget.team}
+        rest = _("It begins anew on %(day)s. %(contact)s can raise it.") % {
+            "day": date_format(self.until.astimezone(ZoneInfo(settings.TIME_ZONE))),
+            "contact": self.budget.who_can_raise_it,
+        }
+        return f"{lead} {rest}"
+
 
 @dataclass(frozen=True, slots=True)
 class Meter:
@@ -131,19 +149,17 @@ def reserve(
     LEDGER_LEASE_SECONDS."""
     now = timezone.now()
     team = _team_of(call)
-    with transaction.atomic():
-        budgets = list(
-            Budget.objects.holding(user=call.person, team_id=team, key=call.key).select_related(
-                "team", "user"
-            )
-        )
-        if budgets and max_tokens is None:
-            max_tokens = settings.BUDGET_ANSWER_TOKENS
-        most = (max_tokens or 0) * n
-        amounts = {
-            Unit.TOKENS.value: prompt_tokens + most,
-            Unit.MONEY.value: nanos(call.model.price_in, call.model.price_out, prompt_tokens, most),
-        }
+    holding = Budget.objects.holding(user=call.person, team=team, key=call.key)
+    budgets = list(holding.select_related("team"))
+    if budgets and max_tokens is None:
+        max_tokens = settings.BUDGET_ANSWER_TOKENS
+    most = (max_tokens or 0) * n
+    amounts = {
+        Unit.TOKENS.value: prompt_tokens + most,
+        Unit.MONEY.value: nanos(call.model.price_in, call.model.price_out, prompt_tokens, most),
+    }
+    # Where nothing holds, one statement is a transaction.
+    with transaction.atomic() if budgets else nullcontext():
         holds = [_hold(budget, amounts[budget.unit], now) for budget in budgets]
         Reservation.objects.create(
             reference=call.reference,
@@ -225,7 +241,7 @@ def _lease(now: datetime) -> datetime:
 def settle(reference: str, used: Used) -> UsageRecord | None:
     """Adds the record and gives back what was reserved, once: None where somebody else did.
     Inside a transaction, settle last."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         held = _take(reference)
         if held is None:
             return None
@@ -252,7 +268,7 @@ def sweep() -> int:
 
 def _take(reference: str, **conditions: object) -> Reservation | None:
     rows = Reservation.objects.filter(reference=reference, **conditions)
-    held = rows.first()
+    held = rows.select_related("user").first()
     if held is None or rows.filter(pk=held.pk).delete()[0] != 1:
         return None
     return held
@@ -336,11 +352,11 @@ def midnight(day: date) -> datetime:
 def meters(person: User, *, key: str = "") -> list[Meter]:
     """Of every budget that holds for this person, or their key, the fullest first."""
     now = timezone.now()
-    team = TeamMember.objects.filter(user=person).order_by("pk").values_list("team_id", flat=True)
-    budgets = Budget.objects.holding(user=person, team_id=team.first(), key=key)
+    team = TeamMember.objects.filter(user=person).order_by("pk").values("team_id")[:1]
+    budgets = Budget.objects.holding(user=person, team=Subquery(team), key=key)
     found = [
         Meter(budget, _taken(budget, now), period_end(budget.period, now))
-        for budget in budgets.select_related("team", "user")
+        for budget in budgets.select_related("team")
     ]
     return sorted(found, key=lambda meter: -meter.percent)
 

@@ -71,9 +71,10 @@ def test_sending_a_question(
     address = f"/c/{talk.public_id}/messages/"
     fields = {"text": "And now?", "request_id": uuid4()}
     # Session, person, conversation, sent before?; then locked, head, question, answer, open turns,
-    # branch, generation, choice, conversation, revision, audit; then the sidebars' row.
+    # branch, team, budgets, reservation, generation, choice, conversation, revision, audit; then
+    # the sidebars' row.
     with (
-        django_assert_num_queries(4 + TRANSACTION + 11 + 1),
+        django_assert_num_queries(4 + TRANSACTION + 14 + 1),
         django_capture_on_commit_callbacks(execute=True),
     ):
         page = client.post(address, fields, headers={"HX-Request": "true"})
@@ -101,10 +102,11 @@ def test_settling_an_answer(
     ask(talk, alice)
     relay = Relay()
     (choice,) = relay._claimed(10)
-    # Generation, message, audit, conversation, revision; then the row, and the article with its
+    # Generation, message, audit, conversation, revision, reservation found and gone, usage record;
+    # then the row, and the article with its
     # generation and the other answers.
     with (
-        django_assert_num_queries(TRANSACTION + 5 + 3),
+        django_assert_num_queries(TRANSACTION + 8 + 3),
         django_capture_on_commit_callbacks(execute=True),
     ):
         settle(relay, choice)

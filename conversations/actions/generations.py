@@ -5,37 +5,43 @@ that a relay that was thought dead cannot write over what came after it.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Q
+from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from conversations import audit, catalogue, events, fragments, markdown
-from conversations.actions import conversations
+from conversations import audit, catalogue, events, fragments, ledger, markdown
+from conversations.actions import charges, conversations, endings
+from conversations.actions.endings import storable
 from conversations.actions.refusals import (
     ModelNotForYou,
     NoModel,
     NothingToAnswer,
+    OverBudget,
     TooManyAnswers,
     TurnRunning,
 )
 from conversations.counts import counts
+from conversations.ledger import Used
 from conversations.models import (
     Author,
     Choice,
     Conversation,
+    Ending,
     Generation,
     Kind,
     Message,
     State,
-    UsageSource,
     User,
 )
+
+Kept = endings.Kept
+Settlement = endings.Settlement
 
 # Of a message that its worker still holds. One statement for all answers, every second: building
 # it anew for each would be a fifth of what relaying them costs.
@@ -54,66 +60,6 @@ KEEP = """
 # Why an answer lost its relay: it died, or it ended and could not wait for the answer.
 RELAY_GONE, RESTARTING = "relay_gone", "restarting"
 LOST = (RELAY_GONE, RESTARTING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """How far an answer has come."""
-
-    generation_id: int
-    message_id: int
-    text: str
-    reasoning: str
-
-    @classmethod
-    def of(cls, choice: Choice) -> Self:
-        """As the table has it."""
-        return cls(
-            generation_id=choice.generation_id,
-            message_id=choice.message_id,
-            text=choice.message.text,
-            reasoning=choice.message.reasoning,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """How a generation ended. DONE needs a finish reason; FAILED and INTERRUPTED an error."""
-
-    state: State
-    finish_reason: str = ""
-    error_code: str = ""
-    error_message: str = ""
-    error_detail: str = ""
-    retry_at: datetime | None = None
-    first_token_at: datetime | None = None
-    upstream_id: str = ""
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-    def columns(self) -> dict[str, Any]:
-        known = self.completion_tokens is not None
-        columns = {
-            "finish_reason": self.finish_reason[:40],
-            "error_code": self.error_code[:40],
-            "error_message": self.error_message[:500],
-            "error_detail": self.error_detail,
-            "retry_at": self.retry_at,
-            "first_token_at": self.first_token_at,
-            "upstream_id": self.upstream_id[:200],
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "usage_source": UsageSource.REPORTED if known else UsageSource.UNKNOWN,
-        }
-        return {
-            name: storable(value) if isinstance(value, str) else value
-            for name, value in columns.items()
-        }
-
-
-def storable(text: str) -> str:
-    """Upstreams write what they like, and PostgreSQL keeps no NUL."""
-    return text.replace("\0", "\ufffd")
 
 
 def request(*, conversation: Conversation, question: Message, actor: User) -> Choice:
@@ -166,6 +112,8 @@ def stop(*, generation: Generation, actor: User) -> None:
         )
         if unclaimed:
             _tell_settled(generation)
+            unsent = Used(outcome=Ending.STOPPED, was_sent=False)
+            ledger.settle(charges.reference(generation), unsent)
         # The relay that writes it puts the last words away and settles it.
         if unclaimed or mine.filter(state=State.RUNNING).update(
             state=State.STOPPED, stopped_by=actor
@@ -267,6 +215,7 @@ def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settleme
             None, "answer.settled", generation.conversation, generation=generation.public_id
         )
         _tell_settled(generation)
+        ledger.settle(charges.reference(generation), outcome.used(state, why, kept.written))
     counts.generation_ended(state, why, generation.created_at, outcome.first_token_at)
     return True
 
@@ -300,8 +249,9 @@ def give_up(*, lost: Collection[str], besides: Collection[int] = ()) -> int:
                 settled += 1
                 audit.record(None, "answer.interrupted", generation.conversation)
                 _tell_settled(generation)
+                ended = (State.INTERRUPTED, RELAY_GONE) if lost_it else (State.STOPPED, "")
+                charges.settle_lost(generation, *ended)
         if won:
-            ended = (State.INTERRUPTED, RELAY_GONE) if lost_it else (State.STOPPED, "")
             counts.generation_ended(*ended, generation.created_at)
             hand_on(generation=generation)
     return settled
@@ -337,14 +287,24 @@ def _queue_rest(generation: Generation) -> bool:
         or Generation.objects.open().filter(conversation=conversation).exists()
     ):
         return False
-    rest = Generation.objects.create(
+    model, asker = catalogue.find(generation.model), generation.requested_by
+    if model is None or asker is None:
+        return False
+    named = Message.objects.filter(public_id__in=generation.request["messages"])
+    length = sum(named.values_list(Length("text"), flat=True))
+    rest = Generation(
         conversation=conversation,
         question_id=generation.question_id,
-        requested_by_id=generation.requested_by_id,
-        model=generation.model,
-        upstream=generation.upstream,
+        requested_by=asker,
+        model=model.id,
+        upstream=model.upstream,
         request=generation.request | {"prefill": message.text},
     )
+    try:
+        charges.reserve(rest, model, asker, characters=length, messages=named.count())
+    except OverBudget:
+        return False
+    rest.save()
     Choice.objects.create(generation=rest, message=message, starts_at=len(message.text))
     audit.record(None, "answer.handed_on", conversation, generation=rest.public_id)
     _tell_queued(conversation)
@@ -404,7 +364,8 @@ def _queue(
     if sum(who == actor.pk for _where, who in turns) >= settings.GENERATIONS_PER_USER:
         raise TooManyAnswers(settings.GENERATIONS_PER_USER)
     branch = Message.objects.branch_to(question.pk).filter(kind=Kind.TURN, deleted_at=None)
-    generation = Generation.objects.create(
+    rows = list(branch.values_list("public_id", Length("text")))
+    generation = Generation(
         conversation=conversation,
         question=question,
         requested_by=actor,
@@ -412,11 +373,14 @@ def _queue(
         upstream=model.upstream,
         request={
             "system": conversation.system_prompt,
-            "messages": list(branch.values_list("public_id", flat=True)),
+            "messages": [public_id for public_id, _length in rows],
             "parameters": {**model.parameters, **conversation.parameters},
             "prefill": prefill,
         },
     )
+    length = sum(length for _public_id, length in rows)
+    charges.reserve(generation, model, actor, characters=length, messages=len(rows))
+    generation.save()
     return Choice.objects.create(generation=generation, message=answer, starts_at=len(prefill))
 
 

@@ -5,6 +5,7 @@ Refused
 ├── TooManyAnswers     the person has as many answers on their way as one may have
 ├── NoModel            the chosen model is not offered (any more), or none is set up
 ├── ModelNotForYou     the chosen model is for certain teams, of which the person is in none
+├── OverBudget         a budget of the person, their team or the portal has not enough left
 ├── SentElsewhere      the same message was sent in another conversation
 ├── NotYours           somebody else said it
 └── NothingToAnswer    there is no question, or nothing to go on from
@@ -57,6 +58,10 @@ class ModelNotForYou(Refused):
             )
             % {"model": label}
         )
+
+
+class OverBudget(Refused):
+    """With the ledger's sentence: which budget, until when, and who can raise it."""
 
 
 class SentElsewhere(Refused):

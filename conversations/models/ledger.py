@@ -5,6 +5,7 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from conversations.models.catalogue import price
@@ -123,13 +124,11 @@ class Period(models.TextChoices):
 
 
 class BudgetQuerySet(models.QuerySet["Budget"]):
-    def holding(self, *, user: User | None, team_id: int | None, key: str) -> Self:
+    def holding(self, *, user: User, team: int | models.Subquery | None, key: str) -> Self:
         """All that a call of theirs has to fit into, in the order in which counters are locked."""
-        mine = Q(scope=Scope.PORTAL)
-        if user is not None:
-            mine |= Q(scope=Scope.PERSON, user=user)
-        if team_id is not None:
-            mine |= Q(scope=Scope.TEAM, team=team_id)
+        mine = Q(scope=Scope.PORTAL) | Q(scope=Scope.PERSON, user=user)
+        if team is not None:
+            mine |= Q(scope=Scope.TEAM, team=team)
         if key:
             mine |= Q(scope=Scope.KEY, key=key)
         return self.filter(mine, is_active=True).order_by("pk")
@@ -183,6 +182,10 @@ class Budget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope}, {self.unit} in {self.get_period_display()}"
+
+    @property
+    def who_can_raise_it(self) -> str:
+        return self.contact or gettext("Whoever runs this portal")
 
 
 class BudgetCounter(models.Model):

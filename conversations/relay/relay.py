@@ -16,7 +16,7 @@ from django.db import connections
 from django.utils import timezone
 
 from chatweb import logs
-from conversations import actions, catalogue, events, fragments, tracing
+from conversations import actions, catalogue, events, fragments, ledger, tracing
 from conversations.counts import counts
 from conversations.models import Choice, Generation
 from conversations.relay import watch
@@ -233,6 +233,7 @@ class Relay:
         if gone and (settled := actions.generations.give_up(lost=gone)):
             log.warning("%d answers of relays that are gone were interrupted", settled)
         actions.workers.strike(names=gone)
+        ledger.sweep()
         # What could not be put away, for as long as that was tried.
         actions.generations.give_up(lost={self.worker}, besides=set(self._held))
 

@@ -68,6 +68,7 @@ class Run:
         self._may_postpone = may_postpone
         self._reasoning: list[str] = [choice.message.reasoning] if choice.starts_at else []
         self._new_reasoning: list[str] = []
+        self._before = choice.starts_at + sum(map(len, self._reasoning))
         self._usage: UsageReported | None = None
         self._finished: Finished | None = None
         self._pace = Pace()
@@ -93,6 +94,7 @@ class Run:
             message_id=self.choice.message_id,
             text=self.live.text,
             reasoning="".join(self._reasoning),
+            before=self._before,
         )
 
     def keyframe(self, topic: str) -> events.Keyframe:

@@ -20,9 +20,9 @@ from tests.viewers import Viewer, session_of
 class Web:
     """One `manage.py serve`."""
 
-    def __init__(self, running: Program) -> None:
+    def __init__(self, running: Program, patience: float = 30) -> None:
         self.program = running
-        ready = running.line_with(" serves Chatweb at ")
+        ready = running.line_with(" serves Chatweb at ", patience)
         self.port = int(ready.rpartition(":")[2])
 
     @property
@@ -37,6 +37,7 @@ class House:
     def __init__(self, programs: ExitStack, **env: str) -> None:
         self._programs = programs
         self.manage: tuple[str, ...] = ("manage.py",)
+        self.patience = 30.0  # seconds for a process to be there
         self.env = {
             "DJANGO_SETTINGS_MODULE": "chatweb.settings",
             "DATABASE_URL": database_url(),
@@ -50,11 +51,11 @@ class House:
         } | env
 
     def web(self, *options: str, **env: str) -> Web:
-        return Web(self.start("serve", "--port", "0", *options, **env))
+        return Web(self.start("serve", "--port", "0", *options, **env), self.patience)
 
     def relay(self, **env: str) -> Program:
         running = self.start("runrelay", **env)
-        running.line_with("The relay is ready.")
+        running.line_with("The relay is ready.", self.patience)
         return running
 
     def start(self, *command: str, **env: str) -> Program:

@@ -87,6 +87,7 @@ class Run:
                     REDIS_URL=self._engines.redis.url,
                     **QUICK,
                 )
+                house.patience = 180  # long runs are for machines that have other work too
                 staff = Staff(house, self._log)
                 await staff.begin()
                 try:

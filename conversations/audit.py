@@ -1,12 +1,15 @@
 """Writes the audit trail. Entries are only ever added."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import models, transaction
+from django.db import InterfaceError, OperationalError, models, transaction
 
 from conversations.models import AuditEntry, Outcome, User
+
+log = logging.getLogger(__name__)
 
 
 def record(
@@ -37,11 +40,15 @@ def action(
     actor: User | None, verb: str, target: models.Model | None = None, **details: Any
 ) -> Iterator[None]:
     """One transaction that leaves an entry either way: with the change when it commits, by itself
-    and marked as failed when it does not."""
+    and marked as failed when it does not. Of what a database that is away refused the log tells."""
     try:
         with transaction.atomic():
             yield
             record(actor, verb, target, **details)
+    except (OperationalError, InterfaceError) as error:
+        # It would keep the entry waiting as long again, and whoever is to hear that nothing happened.
+        log.warning("%s failed and left no entry: %s", verb, type(error).__name__)
+        raise
     except BaseException as error:
         # Not swallowed: the trail must outlive the rollback, then the error goes its way.
         record(actor, verb, target, outcome=Outcome.FAILED, error=type(error).__name__, **details)

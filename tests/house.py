@@ -113,7 +113,7 @@ class Person:
     def __init__(self, web: Web, cookie: str) -> None:
         self.web = web
         self._client = httpx.AsyncClient(
-            base_url=web.address, cookies={settings.SESSION_COOKIE_NAME: cookie}, timeout=30
+            base_url=web.address, cookies={settings.SESSION_COOKIE_NAME: cookie}, timeout=70
         )
 
     async def __aenter__(self) -> Self:

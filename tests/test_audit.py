@@ -1,7 +1,7 @@
 """The audit trail: written with the change, and also when the change fails."""
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from conversations import audit
 from conversations.models import AuditEntry, Conversation, Outcome, User
@@ -36,6 +36,21 @@ def test_an_entry_outlives_the_change_that_was_rolled_back(
     assert Conversation.objects.get().title == "Slow export"
     entry = AuditEntry.objects.get()
     assert (entry.outcome, entry.details) == (Outcome.FAILED, {"error": error.__name__})
+
+
+def test_what_a_database_that_is_away_refused_is_told_by_the_log_alone(
+    conversation: Conversation, alice: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An entry would wait for it as long again, and so would whoever asked."""
+
+    def fail() -> None:
+        with audit.action(alice, "conversation.renamed", conversation):
+            raise OperationalError("database is locked")
+
+    with pytest.raises(OperationalError):
+        fail()
+    assert not AuditEntry.objects.exists()
+    assert "conversation.renamed failed" in caplog.text
 
 
 def test_an_entry_outlives_the_person(conversation: Conversation, alice: User) -> None:

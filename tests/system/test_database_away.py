@@ -15,13 +15,13 @@ from django.db import connections
 
 from chatweb import databases
 from conversations.models import Conversation, State, User
-from conversations.relay import Relay
 from tests.dictation import Dictation
 from tests.engines import PostgresServer
+from tests.house import House, viewer
 from tests.processes import Program, program
-from tests.relays import answer_of, ask, db, kept, running, settled, text_of
+from tests.relays import ask, kept, settled, text_of
 from tests.upstream import ScriptedUpstream
-from tests.viewers import Viewer, session_of, until
+from tests.viewers import session_of, until
 
 Undo = Callable[[], None]
 Fault = Callable[[PostgresServer, str], Undo]
@@ -86,22 +86,37 @@ def frozen(server: PostgresServer, _database: str) -> Undo:
     return server.resume
 
 
+@pytest.fixture
+def house(upstream: ScriptedUpstream, postgres_url: str) -> Iterator[House]:
+    with ExitStack() as programs:
+        yield House(
+            programs,
+            DATABASE_URL=postgres_url,
+            DATABASE_TIMEOUT="1",
+            UPSTREAM_BASE_URL=upstream.base_url,
+        )
+
+
 @pytest.mark.parametrize("fault", [restart, read_only, exhausted, slow, frozen])
-async def test_an_answer_survives_a_database_that_is_away(
+async def test_an_answer_survives_a_database_that_is_away_and_is_seen_meanwhile(
     fault: Fault,
+    house: House,
     postgres: PostgresServer,
     postgres_database: str,
     dictation: Dictation,
     conversation: Conversation,
     alice: User,
 ) -> None:
-    async with running(Relay()):
+    web = house.web()
+    async with await viewer(web, alice) as watching:
+        await watching.watch(conversation)
         generation = await ask(conversation, alice)
         dictation.say("One")
         await kept(generation, "One")
         undo = await asyncio.to_thread(fault, postgres, postgres_database)
         try:
             dictation.say(" two")
+            await until(lambda: watching.text(generation.public_id).strip() == "One two")
             await asyncio.sleep(2.5)  # longer than the database's timeouts
             dictation.say(" three")
             dictation.finish()
@@ -109,26 +124,9 @@ async def test_an_answer_survives_a_database_that_is_away(
         finally:
             await asyncio.to_thread(undo)
         row = await settled(generation, seconds=20)
-    assert (row.state, await text_of(generation)) == (State.DONE, "One two three")
-
-
-async def test_a_viewer_sees_all_of_an_answer_that_outlived_a_restart(
-    postgres: PostgresServer, dictation: Dictation, conversation: Conversation, alice: User
-) -> None:
-    async with running(Relay()), Viewer(await db(session_of, alice)) as viewer:
-        await viewer.watch(conversation)
-        generation = await ask(conversation, alice)
-        dictation.say("One")
-        await kept(generation, "One")
-        await asyncio.to_thread(postgres.stop)
-        dictation.say(" two")
-        await until(lambda: viewer.text(generation.public_id).strip() == "One two")
-        await asyncio.to_thread(postgres.start)
-        dictation.finish()
-        await until(lambda: bool(viewer.all("settled")), seconds=20)
-        assert viewer.code is None
-        message = await db(answer_of, generation)
-        assert message.text == "One two"
+        assert (row.state, await text_of(generation)) == (State.DONE, "One two three")
+        assert "One two three" in (await watching.next("settled"))["html"]
+        assert watching.code is None
 
 
 # --- Pages ----------------------------------------------------------------------------------------

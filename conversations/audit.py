@@ -46,7 +46,7 @@ def action(
             yield
             record(actor, verb, target, **details)
     except (OperationalError, InterfaceError) as error:
-        # It would keep the entry waiting as long again, and whoever is to hear that nothing happened.
+        # The entry would wait as long again, and with it whoever is to hear of this.
         log.warning("%s failed and left no entry: %s", verb, type(error).__name__)
         raise
     except BaseException as error:

@@ -109,6 +109,29 @@ async def test_a_relay_that_froze_writes_nothing_once_its_lease_was_taken(
     assert await text_of(generation) == "Before."
 
 
+async def test_another_machines_relay_is_given_up_within_twenty_seconds_of_its_last_beat(
+    start: Start, upstream: ScriptedUpstream, conversation: Conversation, alice: User
+) -> None:
+    """With the lease that operators have. A process that stands still is known to be there, as one
+    of a machine that was switched off would be to all others: the lease alone tells."""
+    dictation = Dictation()
+    upstream.script("dictated", by=dictation)
+    relay = start()
+    generation = await ask(conversation, alice)
+    dictation.say("Before.")
+    await kept(generation, "Before.", seconds=20)
+    async with running(Relay()):
+        relay.send(signal.SIGSTOP)
+        stopped = time.monotonic()
+        try:
+            row = await settled(generation, seconds=20)
+        finally:
+            relay.send(signal.SIGCONT)
+    assert time.monotonic() - stopped < 20
+    assert (row.state, row.error_code) == (State.INTERRUPTED, "relay_gone")
+    assert await text_of(generation) == "Before."
+
+
 async def test_a_continued_answer_keeps_both_its_parts_when_the_relay_dies(
     upstream: ScriptedUpstream, conversation: Conversation, alice: User
 ) -> None:

@@ -4,18 +4,21 @@ without Redis: the change is a row of a table that each process reads all the ti
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from conversations import actions
 from conversations.actions import people
 from conversations.models import Conversation, Participant, Role, User
 from tests.dictation import Dictation
 from tests.engines import RedisServer
-from tests.house import House, viewer
+from tests.house import House, Person, ServedSocket, viewer
 from tests.relays import ask, db, settled
 from tests.upstream import ScriptedUpstream
-from tests.viewers import until
+from tests.viewers import Viewer, session_of, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Change = Callable[[User, Conversation], None]
@@ -81,3 +84,49 @@ async def test_no_frame_comes_two_seconds_after_a_right_is_gone(
         dictation.finish()
         await settled(generation)
         assert len(watching.received) == received
+
+
+async def test_who_signs_out_in_one_process_hears_nothing_more_in_another(
+    house: House,
+    redis: RedisServer,
+    upstream: ScriptedUpstream,
+    conversation: Conversation,
+    alice: User,
+    is_down: bool,
+) -> None:
+    dictation = Dictation()
+    upstream.script("dictated", by=dictation)
+    one, two = house.web("--relay", "outside"), house.web()
+    cookie = await db(session_of, alice)
+    async with (
+        Person(one, cookie) as leaves,
+        Viewer(cookie, socket=ServedSocket(two.port, cookie)) as watching,
+    ):
+        await watching.watch(conversation)
+        generation = await ask(conversation, alice)
+        dictation.say("One ")
+        await until(lambda: watching.text(generation.public_id) != "")
+        if is_down:
+            redis.stop()
+        await leaves.post("/accounts/logout/")
+        began = time.monotonic()
+        assert await watching.closed() == 4401
+        assert time.monotonic() - began < 2
+        received = len(watching.received)
+        dictation.say("two")
+        dictation.finish()
+        await settled(generation)
+        assert len(watching.received) == received
+
+
+async def test_a_session_that_ends_by_itself_takes_its_socket_along(
+    house: House, conversation: Conversation, alice: User
+) -> None:
+    web = house.web()
+    cookie = await db(session_of, alice)
+    ends = timezone.now() + timedelta(seconds=3)
+    await db(Session.objects.filter(session_key=cookie).update, expire_date=ends)
+    async with Viewer(cookie, socket=ServedSocket(web.port, cookie)) as watching:
+        await watching.watch(conversation)
+        assert await watching.closed() == 4401
+        assert timedelta(0) < timezone.now() - ends < timedelta(seconds=2)

@@ -156,6 +156,9 @@ BUDGET_ANSWER_TOKENS = env.integer(
     high=2**31 - 1,
     why="the longest answer where a budget holds and nobody has set one: so much is reserved",
 )
+BUDGET_METER_PERCENT = env.integer(
+    "BUDGET_METER_PERCENT", 80, low=0, high=100, why="from here on people see how full a budget is"
+)
 LEDGER_LEASE_SECONDS = env.seconds(
     "LEDGER_LEASE_SECONDS", 60, low=1, high=3600, why="what a silent call has reserved is let go"
 )

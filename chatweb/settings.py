@@ -3,6 +3,7 @@
 The defaults run the whole portal on one machine with no key and no other service.
 """
 
+import re
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -383,6 +384,9 @@ FIRST_PROMPTS = env.words(
     between="|",
     why="up to three prompts on the empty page, separated by |",
 )[:3]
+CURRENCY = env.text("CURRENCY", "USD", why="of the models' prices, as a code of three letters")
+if not re.fullmatch("[A-Z]{3}", CURRENCY):
+    raise ImproperlyConfigured(f"CURRENCY={CURRENCY!r} is no code of three capital letters.")
 LANGUAGES = [("en", _("English"))]
 LANGUAGE_CODE = env.choice(
     "LANGUAGE_CODE", "en", among=dict(LANGUAGES), why="language when the browser asks for no other"

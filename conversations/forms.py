@@ -54,47 +54,23 @@ class TitleForm(forms.Form):
     )
 
 
-class SettingsForm(forms.Form):
+class ParametersForm(forms.Form):
     """The parameters of the completions API, with its ranges; empty leaves the model's default."""
 
-    model = forms.CharField(max_length=200)
-    system_prompt = Text(required=False)
     temperature = forms.DecimalField(required=False)
     top_p = forms.DecimalField(required=False)
     # No model writes more, and JSON libraries end at 64 bits.
     max_tokens = forms.IntegerField(required=False, max_value=2**31 - 1)
     stop = Text(required=False)
 
-    def __init__(
-        self, *args: Any, user: User | None = None, current: str = "", **kwargs: Any
-    ) -> None:
-        """Where a `user` is given, they choose among what they may use, or keep the `current`."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._user, self._current = user, current
-        _limit(self.fields["system_prompt"], settings.SYSTEM_PROMPT_MAX_CHARS)
         _limit(self.fields["stop"], settings.STOP_MAX_CHARS)
 
-    @classmethod
-    def of(cls, conversation: Conversation) -> "SettingsForm":
-        parameters = dict(conversation.parameters)
-        parameters["stop"] = "\n".join(parameters.get("stop", []))
-        return cls(
-            initial={
-                "model": conversation.model,
-                "system_prompt": conversation.system_prompt,
-                **parameters,
-            }
-        )
-
-    def clean_model(self) -> str:
-        model: str = self.cleaned_data["model"]
-        found = catalogue.find(model)
-        is_theirs = found is not None and (
-            self._user is None or model == self._current or catalogue.may_use(self._user, found)
-        )
-        if not is_theirs:
-            raise forms.ValidationError(_("This model is not offered. Choose another one."))
-        return model
+    @staticmethod
+    def filled(parameters: dict[str, Any]) -> dict[str, Any]:
+        """Stored parameters as the fields show them."""
+        return parameters | {"stop": "\n".join(parameters.get("stop", []))}
 
     def clean(self) -> dict[str, Any]:
         """The ranges are the upstream client's, so that there is one truth about them."""
@@ -126,6 +102,39 @@ class SettingsForm(forms.Form):
         if name == "stop":
             return tuple(line for line in (value or "").split("\n") if line)
         return float(value) if isinstance(value, Decimal) else value
+
+
+class SettingsForm(ParametersForm):
+    model = forms.CharField(max_length=200)
+    system_prompt = Text(required=False)
+
+    def __init__(
+        self, *args: Any, user: User | None = None, current: str = "", **kwargs: Any
+    ) -> None:
+        """Where a `user` is given, they choose among what they may use, or keep the `current`."""
+        super().__init__(*args, **kwargs)
+        self._user, self._current = user, current
+        _limit(self.fields["system_prompt"], settings.SYSTEM_PROMPT_MAX_CHARS)
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> "SettingsForm":
+        return cls(
+            initial={
+                "model": conversation.model,
+                "system_prompt": conversation.system_prompt,
+                **cls.filled(conversation.parameters),
+            }
+        )
+
+    def clean_model(self) -> str:
+        model: str = self.cleaned_data["model"]
+        found = catalogue.find(model)
+        is_theirs = found is not None and (
+            self._user is None or model == self._current or catalogue.may_use(self._user, found)
+        )
+        if not is_theirs:
+            raise forms.ValidationError(_("This model is not offered. Choose another one."))
+        return model
 
 
 def _limit(field: forms.Field, characters: int) -> None:

@@ -28,9 +28,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from conversations.amounts import NANO
 from conversations.catalogue import Model
 from conversations.models import (
-    NANO,
     Budget,
     BudgetCounter,
     Conversation,
@@ -354,11 +354,13 @@ def meters(person: User, *, key: str = "") -> list[Meter]:
     now = timezone.now()
     team = TeamMember.objects.filter(user=person).order_by("pk").values("team_id")[:1]
     budgets = Budget.objects.holding(user=person, team=Subquery(team), key=key)
-    found = [
-        Meter(budget, _taken(budget, now), period_end(budget.period, now))
-        for budget in budgets.select_related("team")
-    ]
+    found = [meter(budget, now) for budget in budgets.select_related("team")]
     return sorted(found, key=lambda meter: -meter.percent)
+
+
+def meter(budget: Budget, now: datetime | None = None) -> Meter:
+    now = now or timezone.now()
+    return Meter(budget, _taken(budget, now), period_end(budget.period, now))
 
 
 def _taken(budget: Budget, now: datetime) -> int:

@@ -115,8 +115,10 @@ def test_passwords_are_changed_on_the_portals_page(operator: User) -> None:
 def test_only_these_tables_are_there() -> None:
     assert {model.__name__ for model in site._registry} == {
         "AuditEntry",
+        "Budget",
         "Conversation",
         "Key",
+        "LanguageModel",
         "ReviewGrant",
         "Team",
         "User",

@@ -12,10 +12,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from conversations import ledger
+from conversations.amounts import NANO
 from conversations.catalogue import Model
 from conversations.ledger import Call, Used
 from conversations.models import (
-    NANO,
     Budget,
     BudgetCounter,
     Ending,

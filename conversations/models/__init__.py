@@ -7,7 +7,6 @@ from conversations.models.conversations import Conversation, Participant, Role
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
 from conversations.models.keys import KEY_PREFIX_CHARACTERS, Key
 from conversations.models.ledger import (
-    NANO,
     Budget,
     BudgetCounter,
     Ending,
@@ -32,7 +31,6 @@ from conversations.models.workers import Worker
 
 __all__ = [
     "KEY_PREFIX_CHARACTERS",
-    "NANO",
     "OPEN",
     "AuditEntry",
     "Author",

@@ -13,8 +13,6 @@ from conversations.models.conversations import Conversation
 from conversations.models.ids import public_id
 from conversations.models.people import Team, User
 
-NANO = 1_000_000_000  # of the currency's unit: whole numbers are exact on every database
-
 
 class Caller(models.Model):
     """Who asked what of whom: the same of what is reserved and of what was used."""
@@ -148,6 +146,7 @@ class Budget(models.Model):
     key = models.CharField(_("key"), max_length=20, blank=True)
     unit = models.CharField(_("counted in"), max_length=6, choices=Unit, default=Unit.TOKENS)
     period = models.CharField(_("in"), max_length=5, choices=Period, default=Period.MONTH)
+    # At least 1: who may use nothing is suspended.
     limit = models.PositiveBigIntegerField(_("limit"))
     contact = models.CharField(_("who can raise it"), max_length=120, blank=True)
     is_active = models.BooleanField(_("holds"), default=True)

@@ -26,3 +26,30 @@ def tokens(number: int) -> str:
 def amount(number: int, unit: str) -> str:
     """`number` is in tokens, or in nanos of money."""
     return money(number) if unit == "money" else tokens(number)
+
+
+def exact(nanos: int) -> str:
+    """For machines: no currency, no grouping, a point."""
+    return f"{Decimal(nanos) / NANO:f}"
+
+
+def count(number: int) -> str:
+    """Short enough for an axis: 950, 12k, 3.4M."""
+    for size, mark in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            value = number / size
+            return f"{value:.1f}{mark}" if value < 10 else f"{value:.0f}{mark}"
+    return str(number)
+
+
+def duration(milliseconds: int | None) -> str:
+    """Seconds, to a tenth below ten."""
+    if milliseconds is None:
+        return ""
+    seconds = milliseconds / 1000
+    return _("%(n)s s") % {"n": number_format(seconds, 1 if seconds < 10 else 0)}
+
+
+def share(part: int, whole: int) -> int:
+    """Of a hundred, and 1 at least where there is any."""
+    return max(1, round(100 * part / whole)) if part and whole else 0

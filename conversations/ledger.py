@@ -127,6 +127,11 @@ class Meter:
         """0 to 100, rounded down: full is full only when it is."""
         return min(100, self.taken * 100 // self.budget.limit) if self.budget.limit else 100
 
+    @property
+    def left(self) -> int:
+        """In tokens, or in nanos of money."""
+        return max(0, self.budget.limit - self.taken)
+
 
 # --- Reserving ------------------------------------------------------------------------------------
 

@@ -72,9 +72,9 @@ def test_sending_a_question(
     fields = {"text": "And now?", "request_id": uuid4()}
     # Session, person, conversation, sent before?; then locked, head, question, answer, open turns,
     # branch, team, budgets, reservation, generation, choice, conversation, revision, audit; then
-    # the sidebars' row.
+    # the sidebars' row, and the budgets for the composer.
     with (
-        django_assert_num_queries(4 + TRANSACTION + 14 + 1),
+        django_assert_num_queries(4 + TRANSACTION + 14 + 1 + 1),
         django_capture_on_commit_callbacks(execute=True),
     ):
         page = client.post(address, fields, headers={"HX-Request": "true"})
@@ -122,8 +122,9 @@ def test_a_page(
 ) -> None:
     answered(conversation, alice, questions)
     # Session, person, conversation, messages, their generations and what stands beside them, other
-    # first questions, texts, role, sidebar; and the person's rights by group and by themselves.
-    with django_assert_num_queries(12):
+    # first questions, texts, role, budgets, sidebar; and the person's rights by group and by
+    # themselves.
+    with django_assert_num_queries(13):
         page = client.get(f"/c/{conversation.public_id}/")
     assert page.content.count(b"<article") == 2 * questions
 

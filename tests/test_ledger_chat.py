@@ -240,3 +240,26 @@ def test_a_double_click_is_charged_once(signed_in: Client, conversation: Convers
         signed_in.post(f"/c/{conversation.public_id}/messages/", fields)
     assert Reservation.objects.count() == 1
     assert ledger.sweep() == 0, "an answer's reservation is its relay's"
+
+
+@pytest.mark.parametrize(("limit", "is_shown"), [(1000, True), (2000, False)])
+def test_the_page_shows_how_full_a_budget_is_before_it_refuses(
+    signed_in: Client, conversation: Conversation, alice: User, limit: int, is_shown: bool
+) -> None:
+    budget = Budget.objects.create(
+        scope=Scope.PERSON, user=alice, limit=limit, contact="Olga <olga@example.com>"
+    )
+    today = ledger.period_start(budget.period, timezone.now())
+    BudgetCounter.objects.create(budget=budget, starts=today, used=790, reserved=60)
+    for address in ("/", f"/c/{conversation.public_id}/"):
+        html = signed_in.get(address).content.decode()
+        assert ("85 % of your budget is used or reserved." in html) == is_shown
+        assert ("150 tokens are left until" in html) == is_shown
+        assert ("Olga &lt;olga@example.com&gt; can raise it." in html) == is_shown
+
+
+def test_from_where_it_is_shown_is_set(signed_in: Client, alice: User, settings: Settings) -> None:
+    settings.BUDGET_METER_PERCENT = 0
+    Budget.objects.create(scope=Scope.PORTAL, limit=10)
+    html = signed_in.get("/").content.decode()
+    assert "0 % of the portal&#x27;s budget" in html or "0 % of the portal's budget" in html

@@ -414,3 +414,9 @@ def test_nonsense_about_a_server_is_refused_by_name(read: Read, pattern: str) ->
 def test_a_list_of_servers_that_cannot_be_meant_is_refused(read: Read, names: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="UPSTREAM"):
         read(UPSTREAMS=names, UPSTREAM_BASE_URL="https://models.example/v1")
+
+
+@pytest.mark.parametrize("raw", ["eur", "EURO", "", "€"])
+def test_a_currency_is_a_code_of_three_letters(read: Read, raw: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="CURRENCY"):
+        read(CURRENCY=raw)

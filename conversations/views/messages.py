@@ -114,7 +114,7 @@ def _composer(
     """The composer: emptied, or with what was typed and why it was not taken."""
     context = {
         "conversation": conversation,
-        "composer": thread_page.composer(form, refusal),
+        "composer": thread_page.composer(request.user, form, refusal),
         "models": catalogue.models_for(request.user),
         "current_model": catalogue.find(conversation.model),
     }

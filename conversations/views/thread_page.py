@@ -4,14 +4,23 @@ from typing import Any
 
 from django.conf import settings
 
-from conversations import catalogue
+from conversations import catalogue, ledger
 from conversations.forms import MessageForm, SettingsForm
 from conversations.fragments import Article
 from conversations.models import Conversation, Message, Participant, Role, User
 
 
-def composer(message_form: MessageForm | None = None, refusal: str = "") -> dict[str, Any]:
-    return {"message_form": message_form or MessageForm(), "refusal": refusal}
+def composer(
+    user: User, message_form: MessageForm | None = None, refusal: str = ""
+) -> dict[str, Any]:
+    """With the fullest budget, from where people are to see it before it refuses something."""
+    fullest = next(iter(ledger.meters(user)), None)
+    is_near = fullest is not None and fullest.percent >= settings.BUDGET_METER_PERCENT
+    return {
+        "message_form": message_form or MessageForm(),
+        "refusal": refusal,
+        "meter": fullest if is_near else None,
+    }
 
 
 def new(
@@ -25,7 +34,7 @@ def new(
     return {
         "conversation": None,
         "articles": [],
-        "composer": composer(message_form, refusal),
+        "composer": composer(user, message_form, refusal),
         "models": models,
         "current_model": first,
         "settings_form": settings_form
@@ -40,7 +49,7 @@ def of(user: User, conversation: Conversation) -> dict[str, Any]:
     models = catalogue.models_for(user)
     return {
         **messages(conversation),
-        "composer": composer(),
+        "composer": composer(user),
         "models": models,
         "current_model": catalogue.find(conversation.model),
         "settings_form": SettingsForm.of(conversation),

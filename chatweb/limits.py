@@ -163,6 +163,32 @@ LEDGER_LEASE_SECONDS = env.seconds(
     "LEDGER_LEASE_SECONDS", 60, low=1, high=3600, why="what a silent call has reserved is let go"
 )
 
+# --- Being there ----------------------------------------------------------------------------------
+
+PRESENCE_SECONDS = env.seconds(
+    "PRESENCE_SECONDS",
+    3,
+    low=0.1,
+    high=4,  # with three of them and a crowded room's pause it is 15
+    why="processes tell each other who is here; unheard for three of them, one is forgotten",
+)
+PRESENCE_MESSAGES_PER_SECOND = env.integer(
+    "PRESENCE_MESSAGES_PER_SECOND",
+    100,
+    low=1,
+    high=100_000,
+    why="in one conversation: the more pages watch it, the less often they are told who is here",
+)
+PRESENCE_PEOPLE = env.integer(
+    "PRESENCE_PEOPLE", 1_000, low=1, high=100_000, why="of one conversation and process are counted"
+)
+PRESENCE_LISTED = env.integer(
+    "PRESENCE_LISTED", 100, low=1, high=1_000, why="are marked as here by name; others are a number"
+)
+TYPING_SECONDS = env.seconds(
+    "TYPING_SECONDS", 6, low=1, high=60, why="whoever writes nothing for so long has stopped typing"
+)
+
 # --- Watching -----------------------------------------------------------------------------------
 
 HEALTH_SECONDS = env.seconds(

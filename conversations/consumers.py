@@ -23,9 +23,10 @@ from django.db import Error as AnyDatabaseError
 from django.http import Http404
 
 from chatweb import logs
-from conversations import access, events
+from conversations import access, events, fragments
 from conversations.counts import counts
 from conversations.models import User
+from conversations.presence import presence
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         """However it ends: an error or a cancellation brings no `websocket.disconnect`, and a
         mailbox left behind would be written to for ever and count among the person's sockets."""
         self._mailbox: events.Mailbox | None = None
+        self._conversation = ""
         self._closed = False
         try:
             await super().__call__(scope, receive, send)
@@ -65,8 +67,8 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
     # --- What the page does ---
 
     async def _connect(self) -> None:
-        self._conversation = ""
         self._asked: dict[str, float] = {}
+        self._typed = 0.0
         self._session_key: str = self.scope["cookies"].get(settings.SESSION_COOKIE_NAME, "")
         session = await _read(access.session, self._session_key)
         # Accepting first: a browser tells its page nothing of a refused handshake.
@@ -88,6 +90,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             session_hash=hashlib.sha256(self._session_key.encode()).hexdigest(),
             frames=settings.MAILBOX_FRAMES,
             size=settings.MAILBOX_CHARACTERS,
+            person=fragments.person(user),
             lasts=lasts,
         )
         await events.hub.open(self._mailbox)
@@ -98,6 +101,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
     async def _receive(self, message: WebSocketReceiveEvent) -> None:
         if self._mailbox is None or self._closed:
             return
+        self._mailbox.heard = time.monotonic()
         match _parsed(message.get("text")):
             case {"t": "ack", "n": int(received)}:
                 await self._mailbox.acknowledge(received)
@@ -107,6 +111,11 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             case {"t": "watch", "c": str(public_id)}:
                 await self._pause("watch")
                 await self._watch(public_id)
+            case {"t": "look", "on": bool(is_seen)}:
+                self._mailbox.is_seen = is_seen
+                self._touch()
+            case {"t": "typing", "on": bool(goes_on)}:
+                await self._typing(self._mailbox, goes_on=goes_on)
             case _:
                 await self.hang_up(4400)
 
@@ -123,6 +132,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         self._closed = True
         if self._mailbox is not None:
             events.hub.shut(self._mailbox)
+            self._touch()
 
     # --- What the mailbox asks ---
 
@@ -141,6 +151,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         if self._mailbox is not None and self._conversation:
             wanted = events.KeyframesWanted(self._conversation, self._mailbox.topic)
             await events.hub.deliver(wanted)
+            await presence.greet(self._mailbox, self._conversation)
 
     async def reauthorise(self) -> None:
         if self._conversation and await self._reader(self._conversation) is None:
@@ -154,6 +165,7 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             return
         if self._conversation:
             events.hub.leave(events.conversation_topic(self._conversation), self._mailbox)
+            self._touch()
             self._conversation = ""
         if not public_id:
             return
@@ -172,6 +184,23 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         await self._mailbox.put(orjson.dumps(watching).decode(), skippable=False)
         await self.catch_up()
 
+    # --- Being there ---
+
+    def _touch(self) -> None:
+        if self._conversation:
+            presence.touch(self._conversation)
+
+    async def _typing(self, mailbox: events.Mailbox, *, goes_on: bool) -> None:
+        """Whoever may not write is told nothing and shown to nobody. A page says it every few
+        seconds; what it says more often is passed over."""
+        await self._pause("typing")
+        conversation, now = self._conversation, time.monotonic()
+        if not conversation or (goes_on and now - self._typed < settings.TYPING_SECONDS / 4):
+            return
+        self._typed = now if goes_on else 0.0
+        if not goes_on or await _read(_may_write, self._session_key, conversation):
+            presence.typing(mailbox, conversation, goes_on=goes_on)
+
     async def _reader(self, public_id: str) -> User | None:
         """The person, if they have access; rights are read afresh each time."""
 
@@ -188,6 +217,14 @@ def _revision(user: User, public_id: str) -> int | None:
         return access.conversation(user, public_id, to="read").revision
     except Http404:
         return None
+
+
+def _may_write(session_key: str, public_id: str) -> bool:
+    user = access.person_of_session(session_key)
+    try:
+        return user is not None and bool(access.conversation(user, public_id, to="write"))
+    except Http404:
+        return False
 
 
 async def _read(query: Callable[..., T], *arguments: object) -> T:

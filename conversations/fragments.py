@@ -4,15 +4,20 @@ Times are exact instants that the page's script shows in the reader's zone, and 
 do is shown or hidden by the page around it; the server refuses it either way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from conversations import catalogue
-from conversations.models import Author, Conversation, Generation, Message, State
+from conversations.events import Person
+from conversations.models import Author, Conversation, Generation, Message, State, User
+
+AVATARS = 5  # as many as the head of a narrow page has room for
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,31 @@ def progress(generation: Generation, *, place: int = 0) -> str:
     """The line under an answer that has no words yet: waiting, and for what."""
     context: dict[str, object] = {"generation": generation, "place": place}
     return _rendered("conversations/_progress.html", context)
+
+
+def person(user: User) -> Person:
+    return Person(user.display_name, user.public_id, user.initials, user.hue)
+
+
+def here(people: Sequence[Person]) -> str:
+    """Those who are in the conversation now: some as avatars, all others as a number."""
+    shown = people[:AVATARS]
+    context: dict[str, object] = {"people": shown, "more": len(people) - len(shown)}
+    return _rendered("conversations/_here.html", context)
+
+
+def typing(names: Sequence[str]) -> str:
+    """A sentence; empty where nobody is."""
+    with translation.override(settings.LANGUAGE_CODE):
+        match names:
+            case []:
+                return ""
+            case [one]:
+                return _("%(name)s is typing…") % {"name": one}
+            case [one, other]:
+                return _("%(name)s and %(other)s are typing…") % {"name": one, "other": other}
+            case _:
+                return _("Several people are typing…")
 
 
 def _rendered(template: str, context: dict[str, object]) -> str:

@@ -10,12 +10,14 @@ there are several processes, the exchange carries it once to each that has liste
     hub.deliver(…)    from the event loop; returns when every local socket has been handed it
 """
 
-from conversations.events.hub import Hub, hub, on_commit, tell
+from conversations.events.hub import Hub, People, hub, on_commit, tell
 from conversations.events.mailbox import Connection, Mailbox
 from conversations.events.pulse import Pulse
 from conversations.events.types import (
+    PROCESS,
     RELAY,
     AnswerProgress,
+    Attendance,
     ConversationGone,
     Envelope,
     Event,
@@ -25,6 +27,7 @@ from conversations.events.types import (
     MessageAdded,
     MessageSettled,
     Missed,
+    Person,
     RelayEvent,
     RowChanged,
     Silent,
@@ -34,13 +37,16 @@ from conversations.events.types import (
     WorkQueued,
     conversation_topic,
     user_topic,
+    wire,
 )
 
 pulse = Pulse(hub)
 
 __all__ = [
+    "PROCESS",
     "RELAY",
     "AnswerProgress",
+    "Attendance",
     "Connection",
     "ConversationGone",
     "Envelope",
@@ -53,6 +59,8 @@ __all__ = [
     "MessageAdded",
     "MessageSettled",
     "Missed",
+    "People",
+    "Person",
     "RelayEvent",
     "RowChanged",
     "Silent",
@@ -66,4 +74,5 @@ __all__ = [
     "pulse",
     "tell",
     "user_topic",
+    "wire",
 ]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from channels.layers import get_channel_layer
 from django.db import transaction
@@ -13,6 +13,7 @@ from conversations.events.mailbox import Mailbox
 from conversations.events.types import (
     PROCESS,
     RELAY,
+    Attendance,
     Envelope,
     Event,
     Missed,
@@ -29,6 +30,13 @@ log = logging.getLogger(__name__)
 RelayListener = Callable[[RelayEvent], Awaitable[None]]
 
 
+class People(Protocol):
+    """Who is where; see conversations.presence."""
+
+    def hear(self, event: Attendance) -> None: ...
+    def returned(self) -> None: ...
+
+
 class Hub:
     """The listeners of one process. All methods but `tell` belong to its event loop.
 
@@ -42,6 +50,7 @@ class Hub:
         self.sockets: set[Mailbox] = set()
         self.exchange: Exchange | None = None
         self._relay: RelayListener | None = None
+        self._people: People | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         # When something was last told of a topic that is listened to, by time.monotonic().
         self._heard: dict[str, float] = {}
@@ -99,6 +108,15 @@ class Hub:
         if self.exchange is not None and listener is not None:
             await self.exchange.subscribe(RELAY)
 
+    def listen_for_people(self, people: People) -> None:
+        """Who is told what other processes know of the conversations that are watched here."""
+        self._people = people
+
+    def tell_processes(self, event: Attendance) -> None:
+        """The other ones, as far as they listen to its topic."""
+        if self.exchange is not None:
+            self.exchange.publish(Envelope.around(event))
+
     def mailboxes(self, topic: str) -> set[Mailbox]:
         return self._mailboxes.get(topic, set())
 
@@ -137,9 +155,10 @@ class Hub:
             await self.deliver_here(envelope)
 
     async def deliver_here(self, envelope: Envelope) -> None:
-        await self._put(self._mailboxes.get(envelope.topic, ()), envelope.wire, envelope.skippable)
+        listeners = self._mailboxes.get(envelope.topic, ())
+        await self.put(listeners, envelope.wire, skippable=envelope.skippable)
 
-    async def _put(self, mailboxes: Iterable[Mailbox], wire: str, skippable: bool) -> None:
+    async def put(self, mailboxes: Iterable[Mailbox], wire: str, *, skippable: bool) -> None:
         # A copy: a socket may close while another is being written to.
         for mailbox in tuple(mailboxes):
             try:
@@ -152,12 +171,17 @@ class Hub:
         """What another process told."""
         if envelope.event is None:
             await self._arrived(envelope)
+        elif isinstance(envelope.event, Attendance):
+            if self._people is not None:
+                self._people.hear(envelope.event)
         elif self._relay is not None:
             await self._relay(envelope.event)
 
     async def _returned(self) -> None:
         """The channel layer was away: whatever was told meanwhile is not known here."""
-        await self._put(self.sockets, Missed().wire(), skippable=False)
+        if self._people is not None:
+            self._people.returned()
+        await self.put(self.sockets, Missed().wire(), skippable=False)
 
     def tell(self, event: Event) -> None:
         """From any thread. An event that nobody listens to costs nothing."""

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Protocol
 
 from conversations.counts import counts
-from conversations.events.types import PROCESS, mailbox_topic
+from conversations.events.types import PROCESS, Person, mailbox_topic
 
 _serial = count(1)
 
@@ -39,6 +39,7 @@ class Mailbox:
         session_hash: str,
         frames: int,
         size: int,
+        person: Person | None = None,
         lasts: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -46,6 +47,9 @@ class Mailbox:
         self.connection = connection
         self.user = user
         self.session_hash = session_hash
+        self.person = person  # as the others in a conversation see who this is
+        self.is_seen = True  # False while the page's tab is hidden
+        self.heard = clock()  # when the page last said something
         self.overflowing = False
         self.behind_since: float | None = None
         self._frames = frames

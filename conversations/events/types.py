@@ -1,7 +1,7 @@
 """The events. Ids are public ids; `html` is rendered once and the same for every viewer."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from secrets import token_hex
 from typing import Any, ClassVar, Self
 
@@ -35,7 +35,17 @@ def process_of(topic: str) -> str:
     return rest.partition(".")[0] if kind == "mailbox" else ""
 
 
-def _wire(kind: str, **fields: Any) -> str:
+@dataclass(frozen=True, slots=True, order=True)
+class Person:
+    """As others see them; sorted by name."""
+
+    name: str
+    public_id: str
+    initials: str
+    hue: int
+
+
+def wire(kind: str, **fields: Any) -> str:
     return orjson.dumps({"t": kind, **fields}).decode()
 
 
@@ -61,7 +71,7 @@ class Frame:
             fields["p"] = self.patch
         if self.reasoning:
             fields["r"] = self.reasoning
-        return _wire("frame", **fields)
+        return wire("frame", **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class Keyframe:
     progress: str
 
     def wire(self) -> str:
-        return _wire(
+        return wire(
             "key",
             g=self.generation,
             m=self.message,
@@ -104,7 +114,7 @@ class AnswerProgress:
         return conversation_topic(self.conversation)
 
     def wire(self) -> str:
-        return _wire("progress", g=self.generation, m=self.message, html=self.html)
+        return wire("progress", g=self.generation, m=self.message, html=self.html)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +131,7 @@ class MessageAdded:
         return conversation_topic(self.conversation)
 
     def wire(self) -> str:
-        return _wire("added", c=self.conversation, rev=self.revision, html=self.html)
+        return wire("added", c=self.conversation, rev=self.revision, html=self.html)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +149,7 @@ class MessageSettled:
         return conversation_topic(self.conversation)
 
     def wire(self) -> str:
-        return _wire(
+        return wire(
             "settled", c=self.conversation, rev=self.revision, m=self.message, html=self.html
         )
 
@@ -157,7 +167,7 @@ class ThreadChanged:
         return conversation_topic(self.conversation)
 
     def wire(self) -> str:
-        return _wire("changed", c=self.conversation, rev=self.revision)
+        return wire("changed", c=self.conversation, rev=self.revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +185,7 @@ class RowChanged:
         return user_topic(self.user)
 
     def wire(self) -> str:
-        return _wire("row", c=self.conversation, html=self.html, top=self.moves)
+        return wire("row", c=self.conversation, html=self.html, top=self.moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +201,7 @@ class ConversationGone:
         return user_topic(self.user)
 
     def wire(self) -> str:
-        return _wire("gone", c=self.conversation)
+        return wire("gone", c=self.conversation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +221,8 @@ class Tick:
 
     def wire(self) -> str:
         if self.generation:
-            return _wire("tick", g=self.generation, n=self.seq)
-        return _wire("tick", c=self.conversation, rev=self.revision)
+            return wire("tick", g=self.generation, n=self.seq)
+        return wire("tick", c=self.conversation, rev=self.revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +238,7 @@ class Silent:
         return conversation_topic(self.conversation)
 
     def wire(self) -> str:
-        return _wire("silent", c=self.conversation)
+        return wire("silent", c=self.conversation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +246,7 @@ class Missed:
     """Told to every socket of a process that was cut off from the others: all may have changed."""
 
     def wire(self) -> str:
-        return _wire("missed")
+        return wire("missed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +273,39 @@ class KeyframesWanted:
     reply_to: str
 
 
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Who of one process is in a conversation, and who of them is typing: told to the other
+    processes that have viewers of it. No socket hears of it before they are put together."""
+
+    conversation: str
+    process: str
+    people: tuple[Person, ...]
+    typing: tuple[Person, ...]
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def fields(self) -> dict[str, str]:
+        """All of them text, as the channel layer carries them."""
+        people, typing = ([astuple(one) for one in all_] for all_ in (self.people, self.typing))
+        return {
+            "conversation": self.conversation,
+            "process": self.process,
+            "people": orjson.dumps([people, typing]).decode(),
+        }
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> Self:
+        """Raises KeyError, TypeError or ValueError for what no process of ours packs."""
+        people, typing = (
+            tuple(Person(_text(a), _text(b), _text(c), int(d)) for a, b, c, d in all_)
+            for all_ in orjson.loads(fields["people"])
+        )
+        return cls(fields["conversation"], fields["process"], people, typing)
+
+
 RelayEvent = WorkQueued | StopRequested | KeyframesWanted
 SocketEvent = (
     Frame
@@ -283,15 +326,17 @@ _FOR_RELAYS = {kind.__name__: kind for kind in (WorkQueued, StopRequested, Keyfr
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An event on its way: what sockets are sent, or for relays the event itself."""
+    """An event on its way: what sockets are sent, or for a process itself the event."""
 
     topic: str
     wire: str = ""
     skippable: bool = True
-    event: RelayEvent | None = None
+    event: RelayEvent | Attendance | None = None
 
     @classmethod
-    def around(cls, event: Event) -> Self:
+    def around(cls, event: "Event | Attendance") -> Self:
+        if isinstance(event, Attendance):
+            return cls(event.topic, skippable=True, event=event)
         if isinstance(event, RelayEvent):
             return cls(event.topic, skippable=False, event=event)
         return cls(event.topic, event.wire(), event.skippable)
@@ -300,7 +345,11 @@ class Envelope:
         """For the channel layer: {"topic", "wire", "skip"}, or {"topic", "kind", "fields"}."""
         if self.event is not None:
             kind = type(self.event).__name__
-            return {"topic": self.topic, "kind": kind, "fields": asdict(self.event)}
+            if isinstance(self.event, Attendance):
+                fields = self.event.fields()
+            else:
+                fields = asdict(self.event)
+            return {"topic": self.topic, "kind": kind, "fields": fields}
         return {"topic": self.topic, "wire": self.wire, "skip": self.skippable}
 
     @classmethod
@@ -308,6 +357,8 @@ class Envelope:
         """Raises KeyError, TypeError or ValueError for what no process of ours packs."""
         if "kind" in message:
             fields = {name: _text(value) for name, value in dict(message["fields"]).items()}
+            if message["kind"] == Attendance.__name__:
+                return cls.around(Attendance.of(fields))
             event = _FOR_RELAYS[message["kind"]](**fields)
             return cls(_text(message["topic"]), skippable=False, event=event)
         return cls(_text(message["topic"]), _text(message["wire"]), bool(message["skip"]))

@@ -2,6 +2,7 @@
 import { byId, element, openConversation, request, wentToSignIn, word } from "./dom.js";
 import { isSignedOut, leaveThread, openNew, signedOut } from "./leaving.js";
 import { forgetFrames, startLive, threadMessages } from "./live.js";
+import { presenceMessages, showTyping, startPresence, tellLook } from "./presence.js";
 import { removeRow, showRow } from "./rows.js";
 import { Connection } from "./socket.js";
 import { poll, sync, syncRows } from "./sync.js";
@@ -16,6 +17,7 @@ let returning = false;
 
 const messages = {
   ...threadMessages,
+  ...presenceMessages,
   row: (message) => showRow(message.c, message.html, message.top),
   gone(message) {
     const open = message.c === openConversation();
@@ -43,6 +45,7 @@ export const isConnected = () => Boolean(connection?.isOpen);
 
 /** Nothing while all is well; a word after two seconds without a connection. */
 function showState(up) {
+  if (!up) showTyping("");
   if (up) {
     clearTimeout(notice);
     notice = 0;
@@ -80,6 +83,7 @@ export function startConnection() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   connection = new Connection(`${scheme}//${location.host}${document.body.dataset.socket}`, {
     opened() {
+      tellLook();
       if (returning) catchUp();
       else watch();
       returning = true;
@@ -89,5 +93,7 @@ export function startConnection() {
     state: showState,
     poll,
   });
-  startLive((message) => connection.send(message));
+  const send = (message) => connection.send(message);
+  startLive(send);
+  startPresence(send);
 }

@@ -1,0 +1,54 @@
+/** Who is here, who is typing; and what the others see of this page. */
+import { say } from "./announce.js";
+import { byId, on, openConversation } from "./dom.js";
+
+const TELL_EVERY = 2500;
+const SAY_EVERY = 30_000;
+
+let report = () => {};
+let typedAt = -Infinity; // when the others heard that somebody types here
+let saidAt = -Infinity;
+
+/** A hidden tab is not here. */
+export function tellLook() {
+  report({ t: "look", on: !document.hidden });
+}
+
+function tellTyping(goes) {
+  const now = performance.now();
+  if (!openConversation() || (goes ? now - typedAt < TELL_EVERY : typedAt < 0)) return;
+  typedAt = goes ? now : -Infinity;
+  report({ t: "typing", on: goes });
+}
+
+/** Those who listen hear that something begins, now and then; not who joins in or stops. */
+export function showTyping(text) {
+  const line = byId("typing");
+  if (!line || line.textContent === text) return;
+  const now = performance.now();
+  if (text && !line.textContent && now - saidAt > SAY_EVERY) {
+    saidAt = now;
+    say(text);
+  }
+  line.textContent = text;
+}
+
+export const presenceMessages = {
+  here({ c, p, html }) {
+    if (c !== openConversation()) return;
+    byId("here").innerHTML = html;
+    for (const face of document.querySelectorAll("[data-person]"))
+      face.classList.toggle("is-here", p.includes(face.dataset.person));
+  },
+  typing({ c, text }) {
+    if (c === openConversation()) showTyping(text);
+  },
+};
+
+/** @param {(message: object) => void} sender for what goes to the server */
+export function startPresence(sender) {
+  report = sender;
+  document.addEventListener("visibilitychange", tellLook);
+  on("input", "#composer-text", (_event, field) => tellTyping(Boolean(field.value.trim())));
+  on("submit", "#composer", () => tellTyping(false));
+}

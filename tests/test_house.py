@@ -110,16 +110,22 @@ def test_only_the_events_room_knows_the_channel_layer() -> None:
     assert {path for path in outside if not path.startswith("conversations/events/")} == set()
 
 
-def test_a_socket_changes_no_rows() -> None:
+@pytest.mark.parametrize(
+    ("module", "known"),
+    [
+        ("consumers", {"access", "counts", "events", "fragments", "presence", "User"}),
+        ("presence", {"events", "fragments", "Attendance", "Hub", "Mailbox", "Person"}),
+    ],
+)
+def test_a_socket_changes_no_rows(module: str, known: set[str]) -> None:
     """Whatever a page sends there, with whatever right: only actions write."""
-    consumer = tree(ROOT / "conversations" / "consumers.py")
     imported = {
         alias.name
-        for node in ast.walk(consumer)
+        for node in ast.walk(tree(ROOT / "conversations" / f"{module}.py"))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("conversations")
         for alias in node.names
     }
-    assert imported == {"access", "counts", "events", "User"}
+    assert imported - {"conversation_topic"} == known
 
 
 def test_there_are_no_signals() -> None:

@@ -161,6 +161,9 @@ NONSENSE = [
     '{"t":"ack","n":1.5}',
     '{"t":["ack"],"n":1}',
     '{"t":"\\ud800"}',
+    '{"t":"typing"}',
+    '{"t":"typing","on":1}',
+    '{"t":"look","on":null}',
     '{"t":"send","c":"x","text":"Hello"}',
     '{"t":"stop","g":"x"}',
 ]
@@ -188,8 +191,8 @@ JSON = st.recursive(
     max_leaves=12,
 )
 KEYS = st.fixed_dictionaries(
-    {"t": st.sampled_from(["ack", "keys", "watch", "frame"]) | JSON},
-    optional={"n": JSON, "c": JSON},
+    {"t": st.sampled_from(["ack", "keys", "watch", "frame", "look", "typing"]) | JSON},
+    optional={"n": JSON, "c": JSON, "on": st.booleans() | JSON},
 )
 FRAMES = (
     st.tuples(st.just("text"), st.builds(json.dumps, KEYS | JSON))

@@ -1,0 +1,92 @@
+"""Who is here, and who is typing, where pages are connected to different processes."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from conversations.models import Conversation, Participant, Role, User
+from tests.engines import RedisServer
+from tests.house import House, viewer
+from tests.test_presence import here, ids, line
+from tests.viewers import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def house(redis: RedisServer) -> Iterator[House]:
+    with ExitStack() as programs:
+        yield House(
+            programs,
+            REDIS_URL=redis.url,
+            EXCHANGE_BEAT_SECONDS="0.2",
+            EXCHANGE_SILENCE_SECONDS="1",
+        )
+
+
+@pytest.fixture
+def both(conversation: Conversation, alice: User, bob: User) -> tuple[User, User]:
+    Participant.objects.create(conversation=conversation, user=bob, role=Role.EDITOR)
+    return alice, bob
+
+
+async def test_people_of_two_processes_see_each_other_come_type_and_leave(
+    house: House, conversation: Conversation, both: tuple[User, User]
+) -> None:
+    alice, bob = both
+    one, two = house.web("--relay", "outside"), house.web("--relay", "outside")
+    async with await viewer(one, alice) as first, await viewer(two, alice) as tab:
+        await first.watch(conversation)
+        await tab.watch(conversation)
+        async with await viewer(two, bob) as second:
+            await second.watch(conversation)
+            await until(lambda: here(first) == here(second) == here(tab) == ids(alice, bob))
+            assert first.all("here")[-1]["n"] == 2  # Alice's two tabs are one person
+            await second.send({"t": "typing", "on": True})
+            await until(lambda: line(first) == line(tab) == "Bob is typing…")
+            assert line(second) == ""
+            await first.send({"t": "typing", "on": True})
+            await until(lambda: line(second) == "Alice is typing…")
+            assert line(tab) == "Bob is typing…"  # nobody is told of themselves
+            await second.send({"t": "typing", "on": False})
+            await until(lambda: line(first) == "")
+        await until(lambda: here(first) == here(tab) == ids(alice))
+
+
+async def test_people_of_a_killed_process_are_gone_within_15_seconds(
+    house: House, conversation: Conversation, both: tuple[User, User]
+) -> None:
+    alice, bob = both
+    one, two = house.web("--relay", "outside"), house.web("--relay", "outside")
+    async with await viewer(one, alice) as stays, await viewer(two, bob) as dies:
+        await stays.watch(conversation)
+        await dies.watch(conversation)
+        await dies.send({"t": "typing", "on": True})
+        await until(lambda: line(stays) == "Bob is typing…")
+        two.program.send(signal.SIGKILL)
+        began = time.monotonic()
+        await until(lambda: here(stays) == ids(alice) and line(stays) == "")
+        assert time.monotonic() - began < 15
+
+
+async def test_they_find_each_other_again_when_redis_is_back(
+    house: House, redis: RedisServer, conversation: Conversation, both: tuple[User, User]
+) -> None:
+    alice, bob = both
+    quick = {"PRESENCE_SECONDS": "0.5"}
+    one = house.web("--relay", "outside", **quick)
+    two = house.web("--relay", "outside", **quick)
+    async with await viewer(one, alice) as first, await viewer(two, bob) as second:
+        await first.watch(conversation)
+        await second.watch(conversation)
+        await until(lambda: here(first) == here(second) == ids(alice, bob))
+        redis.stop()
+        await until(lambda: here(first) == ids(alice) and here(second) == ids(bob))
+        redis.start()
+        await until(lambda: here(first) == here(second) == ids(alice, bob))
+        await asyncio.sleep(2)  # and stay so
+        assert here(first) == here(second) == ids(alice, bob)

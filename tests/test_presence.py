@@ -229,6 +229,7 @@ async def test_being_there_asks_no_database_and_typing_only_reads(
     settings.RIGHTS_CHECK_SECONDS = settings.TICK_SECONDS = 60
     watching, other = await page(both[0]), await page(both[1])
     await until(lambda: here(watching) == ids(*both))
+    settings.TYPING_SECONDS = 60  # for as long as the twenty may take
     queries.clear()
     await other.send({"t": "look", "on": False})
     await until(lambda: here(watching) == ids(both[0]))

@@ -32,6 +32,25 @@ GENERATIONS_PER_USER = env.integer(
 GENERATIONS_PER_PROCESS = env.integer(
     "GENERATIONS_PER_PROCESS", 200, low=1, high=10_000, why="answers written at once; others wait"
 )
+QUEUE_PER_CONVERSATION = env.integer(
+    "QUEUE_PER_CONVERSATION", 20, low=1, high=100, why="turns that wait; every page shows them all"
+)
+QUEUE_PER_PERSON = env.integer(
+    "QUEUE_PER_PERSON", 8, low=1, high=100, why="of one person in one queue: others get in too"
+)
+QUEUE_RETRY_SECONDS = env.seconds(
+    "QUEUE_RETRY_SECONDS", 2, low=0, high=3600, why="until a turn that was held is tried again"
+)
+NOTES_PER_MESSAGE = env.integer(
+    "NOTES_PER_MESSAGE", 100, low=1, high=10_000, why="under one message; a page shows them all"
+)
+REQUEST_SHOWN_CHARS = env.integer(
+    "REQUEST_SHOWN_CHARS",
+    200_000,
+    low=1_000,
+    high=10_000_000,
+    why="of what a model saw, in the page; more is cut off",
+)
 SOCKETS_PER_USER = env.integer(
     "SOCKETS_PER_USER", 20, low=1, high=10_000, why="tabs a person may have open, for each process"
 )

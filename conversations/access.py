@@ -14,15 +14,18 @@ from typing import Any, Literal
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
+from django.db.models import Q
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
 from conversations.models import (
     KEY_PREFIX_CHARACTERS,
+    WRITING,
     Conversation,
     Generation,
     Key,
     Message,
+    QueuedTurn,
     Role,
     User,
 )
@@ -32,7 +35,7 @@ Right = Literal["read", "write", "own"]
 
 ROLES: dict[Right, tuple[Role, ...]] = {
     "read": (Role.OWNER, Role.EDITOR, Role.VIEWER),
-    "write": (Role.OWNER, Role.EDITOR),
+    "write": WRITING,
     "own": (Role.OWNER,),
 }
 
@@ -76,6 +79,34 @@ def generation(user: User | AnonymousUser, public_id: str, *, to: Right) -> Gene
             public_id=_possible(public_id),
             conversation__deleted_at=None,
             **_takes_part(user, to, "conversation__"),
+        )
+        .first()
+    )
+    if row is None:
+        raise Http404
+    return row
+
+
+def queued_turn(
+    user: User | AnonymousUser, public_id: str, *, to: Literal["edit", "withdraw", "send", "move"]
+) -> QueuedTurn:
+    """Its author may edit it and send it now, where they may still write, and withdraw it; an owner
+    may do all but edit it."""
+    owns = Q(conversation__participants__role=Role.OWNER)
+    writes = Q(author=user.pk, conversation__participants__role__in=WRITING)
+    may = {
+        "edit": writes,
+        "withdraw": Q(author=user.pk) | owns,
+        "send": writes | owns,
+        "move": owns,
+    }
+    row = (
+        QueuedTurn.objects.select_related("conversation", "author")
+        .filter(
+            may[to],
+            public_id=_possible(public_id),
+            conversation__deleted_at=None,
+            **_takes_part(user, "read", "conversation__"),
         )
         .first()
     )

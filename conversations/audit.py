@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, models, transaction
@@ -35,21 +36,31 @@ def record(
     )
 
 
+@dataclass
+class Act:
+    """What is being done; it may turn out to be something else than it began as."""
+
+    verb: str
+
+
 @contextmanager
 def action(
     actor: User | None, verb: str, target: models.Model | None = None, **details: Any
-) -> Iterator[None]:
+) -> Iterator[Act]:
     """One transaction that leaves an entry either way: with the change when it commits, by itself
     and marked as failed when it does not. Of what a database that is away refused the log tells."""
+    act = Act(verb)
     try:
         with transaction.atomic():
-            yield
-            record(actor, verb, target, **details)
+            yield act
+            record(actor, act.verb, target, **details)
     except (OperationalError, InterfaceError) as error:
         # The entry would wait as long again, and with it whoever is to hear of this.
-        log.warning("%s failed and left no entry: %s", verb, type(error).__name__)
+        log.warning("%s failed and left no entry: %s", act.verb, type(error).__name__)
         raise
     except BaseException as error:
         # Not swallowed: the trail must outlive the rollback, then the error goes its way.
-        record(actor, verb, target, outcome=Outcome.FAILED, error=type(error).__name__, **details)
+        record(
+            actor, act.verb, target, outcome=Outcome.FAILED, error=type(error).__name__, **details
+        )
         raise

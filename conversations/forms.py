@@ -10,7 +10,7 @@ from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from conversations import catalogue
-from conversations.models import Conversation, User
+from conversations.models import Answers, Conversation, User
 from conversations.sentences import in_words
 from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest
 
@@ -25,12 +25,11 @@ class Text(forms.CharField):
         return (super().to_python(value) or "").replace("\r\n", "\n")
 
 
-class MessageForm(forms.Form):
+class TurnForm(forms.Form):
     text = Text(error_messages={"required": _("Write something first.")})
-    request_id = forms.UUIDField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"initial": {"request_id": uuid4()}, **kwargs})
+        super().__init__(*args, **kwargs)
         _limit(self.fields["text"], settings.MESSAGE_MAX_CHARS)
 
     def clean_text(self) -> str:
@@ -40,11 +39,28 @@ class MessageForm(forms.Form):
         return text
 
 
+class MessageForm(TurnForm):
+    request_id = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        initial = {"request_id": uuid4()} | kwargs.pop("initial", {})
+        super().__init__(*args, initial=initial, **kwargs)
+
+
 class PlacedMessageForm(MessageForm):
-    """Also where it goes if not to the end: in place of one's own question, or below a message."""
+    """In a conversation that is there: also where it goes if not to the end, in place of one's own
+    question or below a message; or that it is a note for the people alone."""
 
     instead = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
     below = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
+    note = forms.BooleanField(required=False)
+
+
+class TurnPlaceForm(forms.Form):
+    """Where in the queue: before or after another turn."""
+
+    beside = forms.SlugField()
+    after = forms.BooleanField(required=False)
 
 
 class TitleForm(forms.Form):
@@ -107,6 +123,7 @@ class ParametersForm(forms.Form):
 class SettingsForm(ParametersForm):
     model = forms.CharField(max_length=200)
     system_prompt = Text(required=False)
+    answers = forms.ChoiceField(choices=Answers, required=False)
 
     def __init__(
         self, *args: Any, user: User | None = None, current: str = "", **kwargs: Any
@@ -122,6 +139,7 @@ class SettingsForm(ParametersForm):
             initial={
                 "model": conversation.model,
                 "system_prompt": conversation.system_prompt,
+                "answers": conversation.answers,
                 **cls.filled(conversation.parameters),
             }
         )

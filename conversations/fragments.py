@@ -6,7 +6,7 @@ do is shown or hidden by the page around it; the server refuses it either way.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -15,7 +15,16 @@ from django.utils.translation import gettext as _
 
 from conversations import catalogue
 from conversations.events import Person
-from conversations.models import Author, Conversation, Generation, Message, State, User
+from conversations.models import (
+    Author,
+    Conversation,
+    Generation,
+    Kind,
+    Message,
+    QueuedTurn,
+    State,
+    User,
+)
 
 AVATARS = 5  # as many as the head of a narrow page has room for
 
@@ -41,6 +50,10 @@ class Article:
     @property
     def is_answer(self) -> bool:
         return self.message.role == Author.ASSISTANT
+
+    @property
+    def is_note(self) -> bool:
+        return self.message.kind == Kind.NOTE
 
     @property
     def offers_retry(self) -> bool:
@@ -89,6 +102,22 @@ def _may_continue(message: Message, generation: Generation | None) -> bool:
 
 def article(article: Article) -> str:
     return _rendered("conversations/_message.html", {"article": article})
+
+
+def waiting(conversation: Conversation) -> dict[str, Any]:
+    """What the queue's template is given: the turns that wait, each with its neighbours."""
+    rows = QueuedTurn.objects.filter(conversation=conversation).in_line()
+    turns = list(rows.with_writing_author().select_related("author"))
+    places = zip([None, *turns], turns, [*turns[1:], None], strict=False)
+    return {
+        "conversation": conversation,
+        "turns": [{"turn": turn, "above": above, "below": below} for above, turn, below in places],
+        "is_held_up": bool(turns) and Generation.objects.last_broke_off(conversation),
+    }
+
+
+def queue(conversation: Conversation) -> str:
+    return _rendered("conversations/_queue.html", waiting(conversation))
 
 
 def row(conversation: Conversation) -> str:

@@ -11,6 +11,7 @@ from conversations.views import (
     messages,
     people,
     portal,
+    queue,
 )
 
 urlpatterns = [
@@ -23,6 +24,7 @@ urlpatterns = [
     path("c/<slug:conversation>/", conversations.thread, name="thread"),
     path("c/<slug:conversation>/messages/", messages.collection, name="messages"),
     path("c/<slug:conversation>/composer/", messages.composer, name="composer"),
+    path("c/<slug:conversation>/queue/next/", queue.send_next, name="queue_next"),
     path("c/<slug:conversation>/title/", conversations.title, name="title"),
     path("c/<slug:conversation>/settings/", conversations.settings, name="settings"),
     path("c/<slug:conversation>/deletion/", conversations.deletion, name="deletion"),
@@ -33,7 +35,12 @@ urlpatterns = [
     path("m/<slug:message>/rewording/", messages.rewording, name="rewording"),
     path("m/<slug:message>/branch/", messages.branch, name="branch"),
     path("m/<slug:message>/text/", messages.text, name="text"),
+    # /q/<turn>/: a turn that waits
+    path("q/<slug:turn>/", queue.turn, name="queued_turn"),
+    path("q/<slug:turn>/place/", queue.move, name="queued_place"),
+    path("q/<slug:turn>/now/", queue.send_now, name="queued_now"),
     # /g/<generation>/
+    path("g/<slug:generation>/request/", generations.asked, name="request"),
     path("g/<slug:generation>/stop/", generations.stop, name="stop"),
     # /link/<token>/: a one-time link; GET shows a button, POST uses it up
     path("link/<str:token>/", accounts.link, name="link"),

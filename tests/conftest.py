@@ -12,7 +12,7 @@ from pytest_django import Settings
 from chatweb import logs
 from conversations import actions, catalogue, health
 from conversations.actions import people
-from conversations.models import Conversation, Participant, Role, User
+from conversations.models import Conversation, Generation, Participant, Role, State, User
 from conversations.relay import Relay
 from tests import relays
 from tests.engines import (  # noqa: F401  fixtures
@@ -127,6 +127,20 @@ def sent(conversation: Conversation, alice: User) -> actions.messages.Sent:
     return actions.messages.send(
         conversation=conversation, author=alice, text="Why is it slow?", request_id=uuid4()
     )
+
+
+@pytest.fixture
+def shared(conversation: Conversation, bob: User) -> Conversation:
+    """Alice's, in which Bob may write."""
+    Participant.objects.create(conversation=conversation, user=bob, role=Role.EDITOR)
+    return conversation
+
+
+@pytest.fixture
+def running(shared: Conversation, sent: actions.messages.Sent) -> Generation:
+    """Alice's question, whose answer is being written."""
+    Generation.objects.update(state=State.RUNNING, worker="elsewhere:1:a")
+    return Generation.objects.get()
 
 
 @pytest.fixture

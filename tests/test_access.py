@@ -27,6 +27,7 @@ from conversations.models import (
     Key,
     Message,
     Participant,
+    QueuedTurn,
     Role,
     State,
     User,
@@ -48,6 +49,9 @@ MAY = {
     "read": {"viewer", "editor", "owner"},
     "write": {"editor", "owner"},
     "own": {"owner"},
+    # Of a turn that waits, which is the editor's.
+    "author": {"editor"},
+    "author or owner": {"editor", "owner"},
     "signed in": {"charlie", "viewer", "editor", "owner", "operator", "root"},
     "operate": {"operator", "root"},
 }
@@ -85,6 +89,16 @@ ROUTES = {
     "thread": Route({"GET": Verb("read", 200)}),
     "messages": Route({"GET": Verb("read", 200), "POST": Verb("write", 200, message_form())}),
     "composer": Route({"GET": Verb("write", 200)}),
+    "queue_next": Route({"POST": Verb("write", 204)}),
+    "queued_turn": Route(
+        {
+            "GET": Verb("author", 200),
+            "POST": Verb("author", 204, {"text": "Edited"}),
+            "DELETE": Verb("author or owner", 200),
+        }
+    ),
+    "queued_place": Route({"POST": Verb("own", 204, {"beside": "another"})}),
+    "queued_now": Route({"POST": Verb("author or owner", 204)}),
     "title": Route({"POST": Verb("write", 200, {"title": "Mine"})}),
     "settings": Route({"POST": Verb("write", 200, SETTINGS_FORM)}),
     "deletion": Route({"POST": Verb("own", 204), "DELETE": Verb("own", 204, whose="deleted")}),
@@ -95,6 +109,7 @@ ROUTES = {
     "rewording": Route({"GET": Verb("own", 200)}),
     "branch": Route({"GET": Verb("write", 200)}),
     "text": Route({"GET": Verb("read", 200)}),
+    "request": Route({"GET": Verb("read", 200)}),
     "stop": Route({"POST": Verb("write", 204)}),
     "account": Route(
         {
@@ -164,9 +179,12 @@ class World:
             "foreign": self._rows(self.stranger),
             "deleted": self._rows(self.people["owner"]),
             "missing": dict.fromkeys(
-                ("conversation", "message", "question", "generation", "key"), "z" * 20
+                ("conversation", "message", "question", "generation", "key", "turn"), "z" * 20
             ),
         }
+        QueuedTurn.objects.filter(
+            place=2, conversation__public_id=self.rows["theirs"]["conversation"]
+        ).update(public_id="another")
         for whose in ("theirs", "deleted"):
             self._share(self.rows[whose]["conversation"])
         deleted = Conversation.objects.filter(public_id=self.rows["deleted"]["conversation"])
@@ -187,6 +205,17 @@ class World:
         generation = Generation.objects.get(conversation=conversation)
         generation.state, generation.settled_at = State.INTERRUPTED, timezone.now()
         generation.save()
+        turns = [
+            QueuedTurn.objects.create(
+                conversation=conversation,
+                author=self.stranger if owner == self.stranger else self.people["editor"],
+                text="Secret turn",
+                html_version=0,
+                request_id=uuid4(),
+                place=place,
+            )
+            for place in (1, 2)
+        ]
         key, _token = keys.make(user=owner, actor=owner, name="Nightly")
         return {
             "conversation": conversation.public_id,
@@ -194,6 +223,7 @@ class World:
             "question": sent.question.public_id,
             "generation": generation.public_id,
             "key": key.public_id,
+            "turn": turns[0].public_id,
         }
 
     def _share(self, public_id: str) -> None:
@@ -238,7 +268,7 @@ def world(db: None, settings: Settings) -> World:
 
 
 def names_a_row(name: str) -> bool:
-    return bool(re.search(r"<slug:(conversation|message|generation|key)>", OURS[name]))
+    return bool(re.search(r"<slug:(conversation|message|generation|key|turn)>", OURS[name]))
 
 
 def combinations() -> Iterator[tuple[str, str, str, str]]:

@@ -70,11 +70,11 @@ def test_sending_a_question(
 ) -> None:
     address = f"/c/{talk.public_id}/messages/"
     fields = {"text": "And now?", "request_id": uuid4()}
-    # Session, person, conversation, sent before?; then locked, head, question, answer, open turns,
-    # branch, team, budgets, reservation, generation, choice, conversation, revision, audit; then
-    # the sidebars' row, and the budgets for the composer.
+    # Session, person, conversation, queued or sent before?; then locked, busy?, head, question,
+    # answer, open turns, branch, team, budgets, reservation, generation, choice, conversation,
+    # revision, audit; then the sidebars' row, and the budgets for the composer.
     with (
-        django_assert_num_queries(4 + TRANSACTION + 14 + 1 + 1),
+        django_assert_num_queries(5 + TRANSACTION + 15 + 1 + 1),
         django_capture_on_commit_callbacks(execute=True),
     ):
         page = client.post(address, fields, headers={"HX-Request": "true"})
@@ -102,11 +102,10 @@ def test_settling_an_answer(
     ask(talk, alice)
     relay = Relay()
     (choice,) = relay._claimed(10)
-    # Generation, message, audit, conversation, revision, reservation found and gone, usage record;
-    # then the row, and the article with its
-    # generation and the other answers.
+    # Generation, message, audit, conversation, revision, does a turn wait?, reservation found and
+    # gone, usage record; then the row, and the article with its generation and the other answers.
     with (
-        django_assert_num_queries(TRANSACTION + 8 + 3),
+        django_assert_num_queries(TRANSACTION + 9 + 3),
         django_capture_on_commit_callbacks(execute=True),
     ):
         settle(relay, choice)
@@ -122,9 +121,9 @@ def test_a_page(
 ) -> None:
     answered(conversation, alice, questions)
     # Session, person, conversation, messages, their generations and what stands beside them, other
-    # first questions, texts, role, budgets, sidebar; and the person's rights by group and by
+    # first questions, texts, queue, role, budgets, sidebar; and the person's rights by group and by
     # themselves.
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         page = client.get(f"/c/{conversation.public_id}/")
     assert page.content.count(b"<article") == 2 * questions
 

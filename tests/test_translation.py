@@ -300,14 +300,25 @@ def test_what_a_form_refuses(pseudo: None, alice: User, conversation: Conversati
 
 
 def test_what_an_action_refuses(
-    pseudo: None, alice: User, answered: Generation, conversation: Conversation
+    pseudo: None,
+    alice: User,
+    answered: Generation,
+    conversation: Conversation,
+    settings: Settings,
 ) -> None:
     form = {"text": "Why is it slow?", "request_id": "9d3f6a54-4c56-4c33-9a3a-2f2f3c6f7d11"}
-    html = page(browser(alice), f"/c/{conversation.public_id}/messages/", **form)
-    assert "⟦An answer is being written." in html
-    assert bare(html, *SAID) == set()
     again = reverse("alternatives", args=[Message.objects.latest("pk").public_id])
-    assert bare(page(browser(alice), again, x="")) == set()
+    html = page(browser(alice), again, x="")
+    assert "⟦An answer is being written." in html
+    assert bare(html) == set()
+    page(browser(alice), f"/c/{conversation.public_id}/messages/", **form)
+    assert "⟦1 turn waits⟧" in (html := page(browser(alice), f"/c/{conversation.public_id}/"))
+    assert bare(html, *SAID) == set()
+    settings.QUEUE_PER_PERSON = 1
+    form["request_id"] = "9d3f6a54-4c56-4c33-9a3a-2f2f3c6f7d12"
+    html = page(browser(alice), f"/c/{conversation.public_id}/messages/", **form)
+    assert "⟦1 message of yours waits" in html
+    assert bare(html, *SAID) == set()
 
 
 @pytest.mark.parametrize("name", ["account", "people", "account_change_password"])

@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from conversations import actions
-from conversations.models import Conversation, Generation, Message, State, User
+from conversations.models import Conversation, Generation, Message, QueuedTurn, State, User
 
 pytestmark = pytest.mark.django_db
 
@@ -56,22 +56,39 @@ def test_each_composer_has_a_request_id_of_its_own(
     assert len(ids) == 3
 
 
-def test_while_an_answer_runs_the_text_stays_with_the_reason(
+def test_while_an_answer_runs_the_message_waits_and_the_composer_is_emptied(
     client: Client, conversation: Conversation, sent: actions.messages.Sent
 ) -> None:
-    page = send(client, conversation, "My long & careful message", request_id=str(uuid4()))
-    assert page.status_code == 409
-    assert typed(page) == "My long &amp; careful message"
-    assert "An answer is being written." in page.content.decode()
+    page = send(client, conversation, "My long & careful message")
+    assert page.status_code == 200
+    assert typed(page) == ""
+    assert '<template data-place="queue">' in page.content.decode()
+    assert "My long &amp; careful message" in page.content.decode()
+    assert QueuedTurn.objects.get().text == "My long & careful message"
     assert Message.objects.count() == 2
 
 
-def test_a_refused_message_can_be_sent_again_as_it_stands(
-    client: Client, conversation: Conversation, sent: actions.messages.Sent
+def test_where_the_queue_is_full_the_text_stays_with_the_reason(
+    client: Client, conversation: Conversation, sent: actions.messages.Sent, settings: Settings
 ) -> None:
+    settings.QUEUE_PER_PERSON = 1
+    send(client, conversation)
+    page = send(client, conversation, "My long & careful message")
+    assert page.status_code == 409
+    assert typed(page) == "My long &amp; careful message"
+    assert "waits here already" in page.content.decode()
+    assert QueuedTurn.objects.count() == 1
+
+
+def test_a_refused_message_can_be_sent_again_as_it_stands(
+    client: Client, conversation: Conversation, sent: actions.messages.Sent, settings: Settings
+) -> None:
+    settings.QUEUE_PER_PERSON = 1
+    send(client, conversation)
     wanted = str(uuid4())
     page = send(client, conversation, "Again", request_id=wanted)
     assert request_id(page) == wanted
+    QueuedTurn.objects.all().delete()
     Generation.objects.update(state=State.DONE, finish_reason="stop")
     assert send(client, conversation, "Again", request_id=wanted).status_code == 200
 

@@ -1,5 +1,12 @@
 """The only writers. Keyword-only functions, one transaction each, audited, told on commit."""
 
-from conversations.actions import catalogue, conversations, generations, messages, workers
+from conversations.actions import (
+    catalogue,
+    conversations,
+    generations,
+    messages,
+    queue,
+    workers,
+)
 
-__all__ = ["catalogue", "conversations", "generations", "messages", "workers"]
+__all__ = ["catalogue", "conversations", "generations", "messages", "queue", "workers"]

@@ -7,11 +7,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from conversations import audit, events, fragments
-from conversations.actions.refusals import TurnRunning
+from conversations.actions.refusals import NothingToAnswer, TurnRunning
 from conversations.models import (
+    Answers,
     Conversation,
     Generation,
+    Kind,
     Message,
+    QueuedTurn,
     RightsChange,
     User,
 )
@@ -30,6 +33,11 @@ def changed(conversation: Conversation, *, active: bool = False, **columns: Any)
         setattr(conversation, name, value)
     conversation.revision = row.values_list("revision", flat=True).get()
     return conversation.revision
+
+
+def locked(conversation: Conversation) -> Conversation:
+    """The same row as it is now; it stays so until the caller's transaction ends."""
+    return Conversation.objects.select_for_update().get(pk=conversation.pk)
 
 
 def lock(conversation: Conversation) -> None:
@@ -51,6 +59,24 @@ def tell_rows(conversation: Conversation, *, moves: bool) -> None:
     transaction.on_commit(tell, robust=True)
 
 
+def queue_changed(conversation: Conversation) -> None:
+    """Counts it as a change of its own, so that a page that misses it notices; on commit all who
+    watch get the queue as it stands."""
+    revision = changed(conversation)
+
+    def tell() -> None:
+        html = fragments.queue(conversation)
+        events.tell(events.QueueChanged(conversation.public_id, revision, html))
+
+    transaction.on_commit(tell, robust=True)
+
+
+def answer_ended(conversation: Conversation) -> None:
+    """How the last answer ended decides whether the queue goes on."""
+    if QueuedTurn.objects.filter(conversation=conversation).exists():
+        queue_changed(conversation)
+
+
 def tell_changed(conversation: Conversation, revision: int) -> None:
     events.on_commit(events.ThreadChanged(conversation.public_id, revision))
 
@@ -68,12 +94,17 @@ def configure(
     model: str,
     parameters: dict[str, Any],
     system_prompt: str,
+    answers: Answers | None = None,
 ) -> None:
-    """Sets what the next turns are asked with."""
+    """Sets what the next turns are asked with; without `answers` that stays as it is."""
     told = {name: value for name, value in parameters.items() if name != "stop"}  # people's words
     with audit.action(actor, "conversation.configured", conversation, model=model, parameters=told):
         revision = changed(
-            conversation, model=model, parameters=parameters, system_prompt=system_prompt
+            conversation,
+            model=model,
+            parameters=parameters,
+            system_prompt=system_prompt,
+            answers=answers or conversation.answers,
         )
         tell_changed(conversation, revision)
 
@@ -81,8 +112,11 @@ def configure(
 def choose_head(*, conversation: Conversation, actor: User, message: Message) -> None:
     """Makes the branch through this message, down to its newest leaf, the one that all see.
 
-    Raises TurnRunning: an answer that is being written must not leave everybody's sight.
+    Raises TurnRunning: an answer that is being written must not leave everybody's sight; and
+    NothingToAnswer for a note, which is in no branch.
     """
+    if message.kind == Kind.NOTE:
+        raise NothingToAnswer
     with audit.action(actor, "conversation.branch_chosen", conversation, through=message.public_id):
         # Locked as for sending: a question put under the leaf meanwhile would vanish from view.
         Conversation.objects.select_for_update().get(pk=conversation.pk)

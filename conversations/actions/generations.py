@@ -26,6 +26,7 @@ from conversations.actions.refusals import (
     TooManyAnswers,
     TurnRunning,
 )
+from conversations.actions.speakers import labels as speaker_labels
 from conversations.counts import counts
 from conversations.ledger import Used
 from conversations.models import (
@@ -114,14 +115,16 @@ def stop(*, generation: Generation, actor: User) -> None:
             _tell_settled(generation)
             unsent = Used(outcome=Ending.STOPPED, was_sent=False)
             ledger.settle(charges.reference(generation), unsent)
+            transaction.on_commit(
+                lambda: counts.generation_ended(State.STOPPED, "", generation.created_at)
+            )
+            events.on_commit(events.WorkQueued())  # a turn may wait behind it
         # The relay that writes it puts the last words away and settles it.
         if unclaimed or mine.filter(state=State.RUNNING).update(
             state=State.STOPPED, stopped_by=actor
         ):
             audit.record(actor, "answer.stopped", generation.conversation)
         events.on_commit(events.StopRequested(generation.public_id))
-    if unclaimed:
-        counts.generation_ended(State.STOPPED, "", generation.created_at)
 
 
 def claim(*, worker: str, most: int) -> list[Choice]:
@@ -333,6 +336,9 @@ def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
     return places
 
 
+SPOKEN = ("public_id", "role", "length", "author_id", "author__name", "author__email")
+
+
 class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …
     """Turns the database's refusal of a second turn into words."""
 
@@ -347,24 +353,21 @@ class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …
 def _queue(
     conversation: Conversation, question: Message, actor: User, answer: Message, prefill: str = ""
 ) -> Choice:
-    model = catalogue.find(conversation.model)
-    if model is None:
-        raise NoModel(conversation.model)
-    if not catalogue.may_use(actor, model):
-        raise ModelNotForYou(model.label)
+    model = find_model(conversation, actor)
     server = catalogue.upstream(model.upstream)
     if prefill and not (server and server.can_continue):
         raise NothingToAnswer  # the model was changed meanwhile for one that begins anew
-    in_the_way = Generation.objects.open().filter(
-        Q(conversation=conversation) | Q(requested_by=actor)
-    )
-    turns = list(in_the_way.values_list("conversation_id", "requested_by_id"))
-    if any(where == conversation.pk for where, _who in turns):
-        raise TurnRunning
-    if sum(who == actor.pk for _where, who in turns) >= settings.GENERATIONS_PER_USER:
-        raise TooManyAnswers(settings.GENERATIONS_PER_USER)
     branch = Message.objects.branch_to(question.pk).filter(kind=Kind.TURN, deleted_at=None)
-    rows = list(branch.values_list("public_id", Length("text")))
+    said = list(branch.annotate(length=Length("text")).values_list(*SPOKEN, named=True))
+    speakers = speaker_labels(
+        (
+            one.public_id,
+            one.author_id,
+            one.author__name or (one.author__email or "").partition("@")[0],
+        )
+        for one in said
+        if one.role == Author.USER
+    )
     generation = Generation(
         conversation=conversation,
         question=question,
@@ -373,15 +376,37 @@ def _queue(
         upstream=model.upstream,
         request={
             "system": conversation.system_prompt,
-            "messages": [public_id for public_id, _length in rows],
+            "messages": [one.public_id for one in said],
             "parameters": {**model.parameters, **conversation.parameters},
             "prefill": prefill,
-        },
+        }
+        | ({"speakers": speakers} if speakers else {}),
     )
-    length = sum(length for _public_id, length in rows)
-    charges.reserve(generation, model, actor, characters=length, messages=len(rows))
+    length = sum(one.length for one in said) + sum(map(len, speakers.values()))
+    charges.reserve(generation, model, actor, characters=length, messages=len(said))
     generation.save()
     return Choice.objects.create(generation=generation, message=answer, starts_at=len(prefill))
+
+
+def find_model(conversation: Conversation, actor: User) -> catalogue.Model:
+    """The one that answers there, if nothing is in the way of an answer to this person.
+
+    Raises NoModel, ModelNotForYou, TurnRunning or TooManyAnswers.
+    """
+    model = catalogue.find(conversation.model)
+    if model is None:
+        raise NoModel(conversation.model)
+    if not catalogue.may_use(actor, model):
+        raise ModelNotForYou(model.label)
+    in_the_way = Generation.objects.open().filter(
+        Q(conversation=conversation) | Q(requested_by=actor)
+    )
+    turns = list(in_the_way.values_list("conversation_id", "requested_by_id"))
+    if any(where == conversation.pk for where, _who in turns):
+        raise TurnRunning
+    if sum(who == actor.pk for _where, who in turns) >= settings.GENERATIONS_PER_USER:
+        raise TooManyAnswers(settings.GENERATIONS_PER_USER)
+    return model
 
 
 def _tell_queued(conversation: Conversation, **columns: Any) -> None:
@@ -395,6 +420,7 @@ def _tell_settled(generation: Generation) -> None:
     conversation = generation.conversation
     revision = conversations.changed(conversation)
     conversations.tell_rows(conversation, moves=False)
+    conversations.answer_ended(conversation)
 
     def tell() -> None:
         for choice in Choice.objects.for_articles_of(generation):

@@ -1,60 +1,29 @@
-"""Sending: a question, the empty answer, and the generation that is to fill it."""
+"""Messages of people: the first of a conversation, those that follow, and notes."""
 
 import re
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db import IntegrityError
 
-from conversations import audit, events, fragments, markdown
-from conversations.actions import conversations, generations
-from conversations.actions.refusals import NotYours, SentElsewhere, TurnRunning
-from conversations.fragments import Article
-from conversations.models import Author, Choice, Conversation, Message, Participant, Role, User
+from conversations import audit, markdown
+from conversations.actions import conversations, turns
+from conversations.actions.refusals import NothingToAnswer, NotYours, SentElsewhere, TurnRunning
+from conversations.actions.turns import Place, Said, Sent, Written
+from conversations.models import (
+    Author,
+    Conversation,
+    Kind,
+    Message,
+    Participant,
+    QueuedTurn,
+    Role,
+    User,
+)
+
+__all__ = ["Said", "Sent", "note", "send", "start", "title_from"]
 
 _PAIRED_MARKS = re.compile(r"(\*{1,3}|`+|~~)(?=\S)(.+?)(?<=\S)\1")
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A question, and its first answer; both as the thread shows them."""
-
-    question: Message
-    answer: Message
-    articles: tuple[Article, Article] = field(compare=False)
-
-    @cached_property
-    def html(self) -> str:
-        """Made once, for those who hear of them and for the one who asked."""
-        return "".join(fragments.article(article) for article in self.articles)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a question goes: to the end, in place of another one, or below a message."""
-
-    instead: Message | None = None
-    below: Message | None = None
-
-    @property
-    def is_end(self) -> bool:
-        return self.instead is None and self.below is None
-
-    def parent(self, conversation: Conversation) -> Message | None:
-        if self.is_end:
-            return _head(conversation)
-        return self.below or (self.instead and self.instead.parent)
-
-    def told(self) -> dict[str, str]:
-        """For the audit trail."""
-        places = {"instead": self.instead, "below": self.below}
-        return {name: message.public_id for name, message in places.items() if message}
-
-
-END = Place()
 
 
 def start(
@@ -67,8 +36,9 @@ def start(
     system_prompt: str,
 ) -> Sent:
     """A new conversation with its first message, whose beginning becomes the title."""
-    if sent := _sent_before(author, request_id):
+    if sent := _question_before(author, request_id):
         return sent
+    _refuse_queued(author, request_id)
     html = markdown.render(text)  # a long text takes a while, and others wait for the lock
     conversation = Conversation(
         title=title_from(text), model=model, parameters=parameters, system_prompt=system_prompt
@@ -77,7 +47,7 @@ def start(
         with audit.action(author, "conversation.started", conversation, model=model):
             conversation.save()
             Participant.objects.create(conversation=conversation, user=author, role=Role.OWNER)
-            return _send(conversation, author, text, html, request_id)
+            return turns.begin(conversation, author, Written(text, html, request_id=request_id))
     except IntegrityError:
         return _sent_meanwhile(author, request_id)
 
@@ -91,7 +61,8 @@ def send(
     instead: Message | None = None,
     below: Message | None = None,
 ) -> Sent:
-    """Adds a question to the branch that all see, and queues its answer. The same request id gives
+    """Adds a question to the branch that all see, and queues its answer: now or not at all, see
+    queue.send for what waits where it has to. The same request id gives
     the same message again, whoever was faster.
 
     `instead` puts it beside another question, as a new wording; `below` follows a message that is
@@ -101,18 +72,47 @@ def send(
     """
     if instead is not None and (instead.author_id != author.pk or instead.role != Author.USER):
         raise NotYours
-    sent = _sent_before(author, request_id)
+    if Kind.NOTE in {message.kind for message in (instead, below) if message is not None}:
+        raise NothingToAnswer  # notes are in no branch
+    sent = _question_before(author, request_id)
     if sent is None:
         html = markdown.render(text)
         place = Place(instead, below)
         try:
             with audit.action(author, "message.sent", conversation, **place.told()):
-                return _send(conversation, author, text, html, request_id, place)
+                # Locks the row on PostgreSQL, so that two senders do not answer the same head.
+                row = conversations.locked(conversation)
+                written = Written(text, html, request_id=request_id)
+                return turns.begin(row, author, written, place)
         except IntegrityError:
             sent = _sent_meanwhile(author, request_id)
     if sent.question.conversation_id != conversation.pk:
         raise SentElsewhere  # where the author may have no access any more
     return sent
+
+
+def note(*, conversation: Conversation, author: User, text: str, request_id: UUID) -> Said:
+    """For the people alone, at any time. The same request id gives the same note again.
+
+    Raises NothingToNote, TooManyNotes or SentElsewhere.
+    """
+    said = turns.before(author, request_id)
+    if said is None:
+        _refuse_queued(author, request_id)
+        html = markdown.render(text)
+        try:
+            with audit.action(author, "note.sent", conversation):
+                row = conversations.locked(conversation)
+                return turns.note(row, author, Written(text, html, request_id=request_id))
+        except IntegrityError:
+            said = turns.before(author, request_id)
+    if (
+        not isinstance(said, Said)
+        or said.message.kind != Kind.NOTE
+        or said.message.conversation_id != conversation.pk
+    ):
+        raise SentElsewhere
+    return said
 
 
 def title_from(text: str) -> str:
@@ -126,81 +126,21 @@ def title_from(text: str) -> str:
     return f"{cut if space and len(cut) > 30 else line[:59]}…"
 
 
-def _send(
-    conversation: Conversation,
-    author: User,
-    text: str,
-    html: str,
-    request_id: UUID,
-    place: Place = END,
-) -> Sent:
-    # Locks the row on PostgreSQL, so that two senders do not answer the same head.
-    conversation = Conversation.objects.select_for_update().get(pk=conversation.pk)
-    parent = place.parent(conversation)
-    question = Message.objects.create(
-        conversation=conversation,
-        parent=parent,
-        depth=parent.depth + 1 if parent else 0,
-        role=Author.USER,
-        author=author,
-        text=text,
-        html=html,
-        html_version=markdown.RENDERER_VERSION,
-        request_id=request_id,
-    )
-    choice = generations.request(conversation=conversation, question=question, actor=author)
-    revision = conversations.changed(conversation, active=True, head=choice.message)
-    # Pages know the answer before the relay tells them how it goes.
-    sent = _just_sent(question, choice)
-    if place.is_end:
-        transaction.on_commit(lambda: _tell_added(conversation, revision, sent), robust=True)
-    else:
-        conversations.tell_changed(conversation, revision)
-    events.on_commit(events.WorkQueued())
-    conversations.tell_rows(conversation, moves=True)
+def _question_before(author: User, request_id: UUID) -> Sent | None:
+    sent = turns.before(author, request_id)
+    if isinstance(sent, Said):
+        raise SentElsewhere  # as a message that asks for no answer
     return sent
 
 
-def _head(conversation: Conversation) -> Message | None:
-    """What its follower needs of it. Apart from the locking: joined to a row that was waited for,
-    it may be an older head than the one that the row names by now."""
-    if conversation.head_id is None:
-        return None
-    return Message.objects.only("depth", "role", "author").get(pk=conversation.head_id)
-
-
-def _tell_added(conversation: Conversation, revision: int, sent: Sent) -> None:
-    events.tell(events.MessageAdded(conversation.public_id, revision, sent.html))
-
-
-def _just_sent(question: Message, choice: Choice) -> Sent:
-    """What the tables hold of it is known: nothing is read again."""
-    answer = choice.message
-    question.replies = [answer]
-    if question.parent:
-        question.parent.replies = [question]
-    else:
-        question.firsts = [question]
-    asked = Article(question, None, offers_continue=False)
-    return Sent(
-        question, answer, (asked, Article(answer, choice.generation, offers_continue=False))
-    )
-
-
-def _sent_before(author: User, request_id: UUID) -> Sent | None:
-    mine = Message.objects.filter(author=author, request_id=request_id)
-    pk = mine.values_list("pk", flat=True).first()
-    if pk is None:
-        return None
-    both = Message.objects.filter(Q(pk=pk) | Q(parent=pk, role=Author.ASSISTANT))
-    # A message always comes with its first answer, in one transaction.
-    question, answer = both.order_by("depth", "pk")[:2].read_for_thread()
-    return Sent(question, answer, (Article.of(question), Article.of(answer)))
+def _refuse_queued(author: User, request_id: UUID) -> None:
+    if QueuedTurn.objects.filter(author=author, request_id=request_id).exists():
+        raise SentElsewhere
 
 
 def _sent_meanwhile(author: User, request_id: UUID) -> Sent:
     """A constraint refused the rows: either this very message came in twice at once, or another
     turn did."""
-    if sent := _sent_before(author, request_id):
+    if sent := _question_before(author, request_id):
         return sent
     raise TurnRunning from None

@@ -6,6 +6,11 @@ Refused
 ├── NoModel            the chosen model is not offered (any more), or none is set up
 ├── ModelNotForYou     the chosen model is for certain teams, of which the person is in none
 ├── OverBudget         a budget of the person, their team or the portal has not enough left
+├── QueueFull          as many turns wait as may, in all or of this person
+├── TurnGone           the turn was sent or withdrawn meanwhile
+├── MayNotWrite        the turn's author may not write there any more
+├── NothingToNote      nothing was said that a note could stand under
+├── TooManyNotes       as many notes stand under that message as may
 ├── SentElsewhere      the same message was sent in another conversation
 ├── NotYours           somebody else said it
 └── NothingToAnswer    there is no question, or nothing to go on from
@@ -62,6 +67,51 @@ class ModelNotForYou(Refused):
 
 class OverBudget(Refused):
     """With the ledger's sentence: which budget, until when, and who can raise it."""
+
+
+class QueueFull(Refused):
+    def __init__(self, most: int, *, own: bool) -> None:
+        sentence = (
+            ngettext(
+                "%(n)d message of yours waits here already, which is as many as may.",
+                "%(n)d messages of yours wait here already, which is as many as may.",
+                most,
+            )
+            if own
+            else ngettext(
+                "%(n)d message waits here already, which is as many as may.",
+                "%(n)d messages wait here already, which is as many as may.",
+                most,
+            )
+        )
+        super().__init__(sentence % {"n": most})
+
+
+class TurnGone(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("Somebody was faster: it was sent or withdrawn meanwhile."))
+
+
+class MayNotWrite(Refused):
+    def __init__(self, name: str) -> None:
+        super().__init__(_("%(name)s may not write here any more.") % {"name": name})
+
+
+class NothingToNote(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("There is nothing here yet that a note could stand under."))
+
+
+class TooManyNotes(Refused):
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            ngettext(
+                "%(n)d note stands here already, which is as many as may.",
+                "%(n)d notes stand here already, which is as many as may.",
+                most,
+            )
+            % {"n": most}
+        )
 
 
 class SentElsewhere(Refused):

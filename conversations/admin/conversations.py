@@ -70,9 +70,9 @@ class ConversationAdmin(Rows):
 
 
 def transcript(request: HttpRequest, public_id: str) -> HttpResponse:
-    """The branch that everybody sees, read-only, for people with the review right alone."""
+    """The branch that everybody sees with its notes, for people with the review right alone."""
     conversation = access.reviewed_conversation(request.user, public_id)
-    branch = Message.objects.branch_to(conversation.head_id).for_thread()
+    branch = Message.objects.branch_to(conversation.head_id, with_notes=True).for_thread()
     page = Paginator(branch, settings.TRANSCRIPT_PAGE).get_page(request.GET.get("page"))
     # Before anything is shown, and by itself: what goes wrong later takes no entry back.
     audit.record(actor(request), "conversation.reviewed", conversation, page=page.number)

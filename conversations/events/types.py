@@ -171,6 +171,23 @@ class ThreadChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """The turns that wait, or what they wait for, changed; `html` is the whole queue."""
+
+    skippable: ClassVar[bool] = False
+    conversation: str
+    revision: int
+    html: str
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        return wire("queue", c=self.conversation, rev=self.revision, html=self.html)
+
+
+@dataclass(frozen=True, slots=True)
 class RowChanged:
     """A conversation's row in one person's sidebar changed; it `moves` to the top or stays."""
 
@@ -314,6 +331,7 @@ SocketEvent = (
     | MessageAdded
     | MessageSettled
     | ThreadChanged
+    | QueueChanged
     | RowChanged
     | ConversationGone
     | Tick

@@ -3,7 +3,7 @@
 from conversations.models.audit import AuditEntry, Outcome
 from conversations.models.cache import CacheEntry
 from conversations.models.catalogue import LanguageModel
-from conversations.models.conversations import Conversation, Participant, Role
+from conversations.models.conversations import WRITING, Answers, Conversation, Participant, Role
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
 from conversations.models.keys import KEY_PREFIX_CHARACTERS, Key
 from conversations.models.ledger import (
@@ -27,11 +27,14 @@ from conversations.models.people import (
     TeamMember,
     User,
 )
+from conversations.models.queue import Held, QueuedTurn
 from conversations.models.workers import Worker
 
 __all__ = [
     "KEY_PREFIX_CHARACTERS",
     "OPEN",
+    "WRITING",
+    "Answers",
     "AuditEntry",
     "Author",
     "Budget",
@@ -41,6 +44,7 @@ __all__ = [
     "Conversation",
     "Ending",
     "Generation",
+    "Held",
     "Key",
     "Kind",
     "LanguageModel",
@@ -51,6 +55,7 @@ __all__ = [
     "Participant",
     "Period",
     "Purpose",
+    "QueuedTurn",
     "Reservation",
     "ReviewGrant",
     "RightsChange",

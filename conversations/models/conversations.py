@@ -28,9 +28,32 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         running = Generation.objects.filter(conversation=models.OuterRef("pk"), state__in=OPEN)
         return self.annotate(is_writing=models.Exists(running))
 
+    def with_turn_due(self) -> Self:
+        """A turn waits there, and the answer before it has ended well or was stopped. After one
+        that failed or was interrupted people decide: a wrong key would fail all that wait."""
+        from conversations.models.generations import Generation, State
+        from conversations.models.queue import QueuedTurn
+
+        # An open generation is always the newest, since no other begins beside it.
+        last = Generation.objects.filter(conversation=models.OuterRef("pk")).order_by("-pk")
+        return (
+            self.filter(
+                pk__in=QueuedTurn.objects.sendable().values("conversation"), deleted_at=None
+            )
+            .annotate(last_state=models.Subquery(last.values("state")[:1]))
+            .filter(last_state__in=(State.DONE, State.STOPPED))
+        )
+
     def for_each_participant(self) -> Self:
         """Each as often as it has participants, whose public id is its `reader`."""
         return self.annotate(reader=models.F("participants__user__public_id"))
+
+
+class Answers(models.TextChoices):
+    """When the assistant answers."""
+
+    EVERY = "every", _("Every message")
+    CALLED = "called", _("Only when called with @assistant")
 
 
 class Conversation(models.Model):
@@ -46,6 +69,7 @@ class Conversation(models.Model):
     system_prompt = models.TextField(_("system prompt"), blank=True)
     # temperature, top_p, max_tokens, stop: only what differs from the model's defaults.
     parameters = models.JSONField(default=dict)
+    answers = models.CharField(max_length=6, choices=Answers, default=Answers.EVERY)
     head: "models.ForeignKey[Message | None, Message | None]" = models.ForeignKey(
         "conversations.Message", models.SET_NULL, null=True, related_name="+"
     )
@@ -73,6 +97,10 @@ class Role(models.TextChoices):
     OWNER = "owner", _("owner")
     EDITOR = "editor", _("editor")
     VIEWER = "viewer", _("viewer")
+
+
+# Who may send, stop and branch.
+WRITING = (Role.OWNER, Role.EDITOR)
 
 
 class Participant(models.Model):

@@ -28,6 +28,8 @@ class State(models.TextChoices):
 
 
 OPEN = (State.QUEUED, State.RUNNING)
+# By no wish of anybody's.
+BROKE_OFF = (State.INTERRUPTED, State.FAILED)
 
 # Who may move a generation from where to where; every UPDATE of `state` names the left side.
 MOVES: dict[State, tuple[State, ...]] = {
@@ -50,6 +52,11 @@ class UsageSource(models.TextChoices):
 class GenerationQuerySet(models.QuerySet["Generation"]):
     def open(self) -> Self:
         return self.filter(state__in=OPEN)
+
+    def last_broke_off(self, conversation: Conversation) -> bool:
+        """The newest of the conversation failed or was interrupted."""
+        newest = self.filter(conversation=conversation).order_by("-pk").values("state")[:1]
+        return any(row["state"] in BROKE_OFF for row in newest)
 
     def queued(self) -> Self:
         """Oldest first. Nothing queued is settled; saying so lets the small index be used."""
@@ -92,7 +99,8 @@ class Generation(models.Model):
     upstream = models.CharField(max_length=40)
     model = models.CharField(max_length=200)
     # Exactly what is sent: {"system": text, "messages": [public ids], "parameters": {…}};
-    # "prefill" with the text that a continued answer begins with.
+    # "prefill" with the text that a continued answer begins with; "speakers", where several people
+    # have spoken: public id of each of their messages → the name it carries upstream.
     request = models.JSONField(default=dict)
     # The relay that writes it: a Worker's name.
     worker = models.CharField(max_length=120, blank=True)

@@ -23,6 +23,20 @@ BRANCH = """
     SELECT id FROM branch LIMIT %s
 """
 
+# Notes are no links of a branch: they hang beside it, under what they were written about.
+BRANCH_AND_NOTES = """
+    WITH RECURSIVE branch(id, parent_id) AS (
+        SELECT id, parent_id FROM conversations_message WHERE id = %s
+        UNION ALL
+        SELECT message.id, message.parent_id
+        FROM conversations_message AS message JOIN branch ON message.id = branch.parent_id
+    ), part(id) AS (SELECT id FROM branch LIMIT %s)
+    SELECT id FROM part
+    UNION ALL
+    SELECT note.id FROM conversations_message AS note JOIN part ON note.parent_id = part.id
+    WHERE note.kind = 'note'
+"""
+
 NEWEST = """
     WITH RECURSIVE newest(id, steps) AS (
         SELECT CAST(%s AS bigint), 0
@@ -30,6 +44,7 @@ NEWEST = """
         SELECT (
             SELECT MAX(message.id) FROM conversations_message AS message
             WHERE message.parent_id = newest.id AND message.deleted_at IS NULL
+                AND message.kind <> 'note'
         ), steps + 1
         FROM newest WHERE newest.id IS NOT NULL
     )
@@ -54,12 +69,17 @@ class Kind(models.TextChoices):
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
-    def branch_to(self, message_id: int | None, *, most: int = 1_000_000) -> Self:
-        """The path from the root to this message, oldest first; the last `most` of it."""
+    def branch_to(
+        self, message_id: int | None, *, most: int = 1_000_000, with_notes: bool = False
+    ) -> Self:
+        """The path from the root to this message, oldest first; the last `most` of it. Notes, which
+        do not count among these, come after what they were written under."""
         if message_id is None:
             return self.none()
-        path = models.expressions.RawSQL(BRANCH, [message_id, most])  # noqa: S611 constant, bound
-        return self.filter(id__in=path).order_by("depth")
+        sql = BRANCH_AND_NOTES if with_notes else BRANCH
+        path = models.expressions.RawSQL(sql, [message_id, most])  # noqa: S611 constant, bound
+        # A note is as deep as the turn that follows it: "note" comes before "turn".
+        return self.filter(id__in=path).order_by("depth", "kind", "pk")
 
     def newest_leaf_below(self, message_id: int) -> "Message":
         """Down from this message, at each fork the newest way; in one query however deep."""
@@ -167,6 +187,8 @@ class Message(models.Model):
     @cached_property
     def _beside(self) -> "list[Message]":
         """Those in its place, this one among them."""
+        if self.kind == Kind.NOTE:
+            return []
         replies = self.parent.replies if self.parent else self.firsts or [self]
         return [row for row in replies if row.role == self.role]
 

@@ -135,6 +135,7 @@ class Relay:
     async def _claim_loop(self) -> None:
         while True:
             self._wake.clear()
+            await self._send_queued()
             try:
                 await self._claim()
             except AnyDatabaseError:
@@ -144,6 +145,15 @@ class Relay:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _send_queued(self) -> None:
+        """Turns whose time has come; of any process's answers, should it have died meanwhile."""
+        if self.is_draining:
+            return
+        try:
+            await self._do(actions.queue.sweep)
+        except AnyDatabaseError:
+            log.exception("sending what waits in queues failed; trying again")
 
     async def _claim(self) -> None:
         # By tasks: one that was claimed a moment ago has no run yet.
@@ -256,11 +266,10 @@ class Relay:
         task.add_done_callback(self._make_room)
 
     def _make_room(self, task: asyncio.Task[None]) -> None:
-        was_full = len(self._tasks) >= settings.GENERATIONS_PER_PROCESS
+        """Also for what waits behind it in its conversation: a turn in the queue, or an answer
+        that begins once a stopped one is put away."""
         self._tasks.discard(task)
-        # Also for whoever waits behind it in its conversation: a stopped answer is put away first.
-        if was_full or self._told_places:
-            self._wake.set()
+        self._wake.set()
 
     async def _answer(self, choice: Choice, composing: "asyncio.Future[ChatRequest]") -> None:
         generation = choice.generation

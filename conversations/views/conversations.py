@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from conversations import access, actions, catalogue
 from conversations.actions.refusals import Refused
 from conversations.forms import MessageForm, SettingsForm, TitleForm
-from conversations.models import Conversation
+from conversations.models import Answers, Conversation
 from conversations.views import sidebar, thread_page
 from conversations.views.requests import SignedInRequest, wants_fragment
 
@@ -88,6 +88,7 @@ def settings(request: SignedInRequest, conversation: str) -> HttpResponse:
             model=form.cleaned_data["model"],
             system_prompt=form.cleaned_data["system_prompt"],
             parameters=form.parameters(),
+            answers=Answers(form.cleaned_data["answers"] or row.answers),
         )
         form, status = SettingsForm.of(row), 200
     context = {

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_http_methods
 
-from conversations import access, actions, catalogue
+from conversations import access, actions, catalogue, fragments
+from conversations.actions.messages import Said, Sent
 from conversations.actions.refusals import Refused
 from conversations.forms import PlacedMessageForm
-from conversations.models import Author, Conversation, Message, User
+from conversations.models import Author, Conversation, Kind, Message, QueuedTurn, User
 from conversations.views import thread_page
 from conversations.views.requests import SignedInRequest
 
@@ -28,7 +30,12 @@ def collection(request: SignedInRequest, conversation: str) -> HttpResponse:
     if anchor := request.GET.get("before"):
         before = access.message(request.user, anchor, to="read")
     context = thread_page.messages(row, before if before and before.conversation == row else None)
-    return render(request, f"{PAGE}#messages", context)
+    response = render(request, f"{PAGE}#messages", context)
+    if not anchor:  # the newest page, which makes a stale one whole
+        response.write(
+            render_to_string("conversations/_queue.html", fragments.waiting(row), request)
+        )
+    return response
 
 
 @login_required
@@ -43,7 +50,7 @@ def composer(request: SignedInRequest, conversation: str) -> HttpResponse:
 def rewording(request: SignedInRequest, message: str) -> HttpResponse:
     """The composer with one's own question, to be said in new words."""
     row = access.message(request.user, message, to="write")
-    if row.author != request.user or row.role != Author.USER:
+    if row.author != request.user or row.role != Author.USER or row.kind != Kind.TURN:
         raise Http404
     form = PlacedMessageForm(initial={"text": row.text, "instead": row.public_id})
     return _composer(request, row.conversation, form)
@@ -71,21 +78,38 @@ def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
     form = PlacedMessageForm(request.POST)
     if not form.is_valid():
         return _composer(request, conversation, form, status=422)
-    place = _place(request.user, conversation, form.cleaned_data)
+    fields = form.cleaned_data
+    place = _place(request.user, conversation, fields)
+    is_placed = any(place.values())
     try:
-        sent = actions.messages.send(
-            conversation=conversation,
-            author=request.user,
-            text=form.cleaned_data["text"],
-            request_id=form.cleaned_data["request_id"],
-            **place,
-        )
+        if is_placed:
+            sent: Sent | Said | QueuedTurn = actions.messages.send(
+                conversation=conversation,
+                author=request.user,
+                text=fields["text"],
+                request_id=fields["request_id"],
+                **place,
+            )
+        else:
+            send = actions.messages.note if fields["note"] else actions.queue.send
+            sent = send(
+                conversation=conversation,
+                author=request.user,
+                text=fields["text"],
+                request_id=fields["request_id"],
+            )
     except Refused as refused:
         return _composer(request, conversation, form, refused.message, status=409)
-    response = _composer(request, conversation)
-    if place["instead"] or place["below"]:
+    # Whoever writes notes goes on with notes, until they say otherwise: the model would read what
+    # was meant for people.
+    response = _composer(request, conversation, PlacedMessageForm(initial={"note": fields["note"]}))
+    if is_placed:
         return response  # the thread's other branch comes by the socket, as for everybody
-    response.write(f'<template data-place="messages">{sent.html}</template>')
+    if isinstance(sent, QueuedTurn):
+        kind, html = "queue", fragments.queue(conversation)
+    else:
+        kind, html = "messages", sent.html
+    response.write(f'<template data-place="{kind}">{html}</template>')
     return response
 
 

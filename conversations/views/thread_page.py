@@ -4,10 +4,10 @@ from typing import Any
 
 from django.conf import settings
 
-from conversations import catalogue, ledger
+from conversations import catalogue, fragments, ledger
 from conversations.forms import MessageForm, SettingsForm
 from conversations.fragments import Article
-from conversations.models import Conversation, Message, Participant, Role, User
+from conversations.models import Conversation, Kind, Message, Participant, Role, User
 
 
 def composer(
@@ -49,6 +49,7 @@ def of(user: User, conversation: Conversation) -> dict[str, Any]:
     models = catalogue.models_for(user)
     return {
         **messages(conversation),
+        **fragments.waiting(conversation),
         "composer": composer(user),
         "models": models,
         "current_model": catalogue.find(conversation.model),
@@ -62,11 +63,13 @@ def messages(conversation: Conversation, before: Message | None = None) -> dict[
     """The newest messages of the branch, or those just before one; `older` where more remain."""
     end = before.parent_id if before else conversation.head_id
     size = settings.THREAD_PAGE
-    branch = Message.objects.branch_to(end, most=size + 1)
+    branch = Message.objects.branch_to(end, most=size + 1, with_notes=True)
     rows = branch.filter(deleted_at=None).read_for_thread()
-    older = rows[-size].public_id if len(rows) > size else ""
+    turns = [message for message in rows if message.kind == Kind.TURN]
+    older = turns[-size].public_id if len(turns) > size else ""
+    shown = {message.pk for message in turns[-size:]}
     return {
         "conversation": conversation,
-        "articles": [Article.of(message) for message in rows[-size:]],
+        "articles": [Article.of(row) for row in rows if {row.pk, row.parent_id} & shown],
         "older": older,
     }

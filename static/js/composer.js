@@ -9,6 +9,8 @@ const growsByItself = CSS.supports("field-sizing", "content");
 const field = () => byId("composer-text");
 const requestId = () => document.querySelector("[data-request-id]");
 
+const isNote = () => document.querySelector("#composer [name=note]")?.checked || undefined;
+
 let onItsWay = null; // what the running request carries: {text, requestId}
 let aside = null; // what one was writing when one took up an earlier question: {conversation, text}
 
@@ -21,14 +23,14 @@ function grow() {
 function write(text) {
   field().value = text;
   grow();
-  keepDraft(openConversation(), { text });
+  keepDraft(openConversation(), { text, note: isNote() });
 }
 
 function typed() {
   refuse("");
   grow();
   const old = readDraft(openConversation());
-  keepDraft(openConversation(), { ...old, text: field().value });
+  keepDraft(openConversation(), { ...old, text: field().value, note: isNote() });
 }
 
 export function refuse(reason) {
@@ -43,6 +45,8 @@ export function adoptComposer({ focus }) {
   const draft = readDraft(openConversation());
   if (draft?.text && !field().value) {
     field().value = draft.text;
+    // What was meant for people must not go to the model.
+    if (draft.note) document.querySelector("#composer [name=note]").checked = true;
     // Nobody knows whether it arrived: the same id again makes no second message.
     if (draft.sent === draft.text && draft.requestId) requestId().value = draft.requestId;
   }
@@ -73,7 +77,7 @@ function submitting() {
   const text = field().value;
   if (onItsWay?.text !== text) onItsWay = { text, requestId: requestId().value || newId() };
   requestId().value = onItsWay.requestId;
-  keepDraft(openConversation(), { text, sent: text, requestId: onItsWay.requestId });
+  keepDraft(openConversation(), { text, sent: text, requestId: onItsWay.requestId, note: isNote() });
 }
 
 /** @param {string} typedMeanwhile what stood in the field when the answer came */
@@ -87,6 +91,20 @@ function arrived(conversation, typedMeanwhile) {
   if (next) write(next);
   adoptComposer({ focus: true });
   toLatest();
+}
+
+/** A turn that its author withdrew is a text to write on. By htmx no answer would come: when it is
+ * here, the button has gone. */
+async function withdraw(button) {
+  button.disabled = true;
+  const response = await request(button.dataset.withdraw, { method: "DELETE" }).catch(() => null);
+  button.disabled = false;
+  if (!response?.ok) return toast(word(response ? "turnGone" : "failed"));
+  const text = await response.text();
+  if (!text) return;
+  const there = field().value.trimEnd();
+  write(there ? `${there}\n\n${text}` : text);
+  field().focus({ preventScroll: true });
 }
 
 async function stop(button) {
@@ -143,7 +161,7 @@ function followRequest() {
 }
 
 export function startComposer() {
-  on("input", "#composer-text", typed);
+  on("input", "#composer-text, #composer [name=note]", typed);
   on("keydown", "#composer-text", (event, text) => {
     // 229 is what some browsers report for the Enter that ends a composition.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
@@ -155,6 +173,7 @@ export function startComposer() {
     field().focus();
     field().setSelectionRange(field().value.length, field().value.length);
   });
+  on("click", "[data-withdraw]", (_event, button) => withdraw(button));
   on("click", "[data-stop]", (_event, button) => stop(button));
   on("click", ".box", (event) => {
     if (event.target.matches(".box, .bar")) field().focus();

@@ -5,7 +5,7 @@ const PREFIX = "draft:";
 const key = (conversation) => `${PREFIX}${document.body.dataset.user}:${conversation || "new"}`;
 
 /**
- * @typedef {{text: string, sent?: string, requestId?: string}} Draft
+ * @typedef {{text: string, sent?: string, requestId?: string, note?: boolean}} Draft
  * `sent` and `requestId`: what was on its way when the page was left; sent again it makes no second
  * message.
  * @returns {Draft | null}

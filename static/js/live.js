@@ -11,6 +11,7 @@ import {
 import { dressCode } from "./code.js";
 import { byId, element, openConversation, parse, word } from "./dom.js";
 import { applyPatch, lastElement } from "./patch.js";
+import { showQueue } from "./queue.js";
 import { poll, sync } from "./sync.js";
 import { showTimes } from "./times.js";
 
@@ -137,6 +138,11 @@ export const threadMessages = {
     if (!settleArticle(message.m, message.html)) sync();
     else seen(message.rev);
     shown.clear();
+  },
+  queue(message) {
+    if (!here(message)) return;
+    showQueue(message.html);
+    seen(message.rev);
   },
   changed(message) {
     if (here(message)) sync();

@@ -3,6 +3,7 @@ import { placeArticles } from "./articles.js";
 import { refuse } from "./composer.js";
 import { byId, parse, token, wentToSignIn, word } from "./dom.js";
 import { signedOut } from "./leaving.js";
+import { showQueue } from "./queue.js";
 import { toast } from "./toast.js";
 
 /** Takes out what the answer carries for other places of the page. */
@@ -11,6 +12,7 @@ function unpack(detail) {
   const page = parse(detail.serverResponse);
   for (const parcel of page.querySelectorAll("template[data-place]")) {
     if (parcel.dataset.place === "messages") placeArticles(parcel.innerHTML);
+    else if (parcel.dataset.place === "queue") showQueue(parcel.innerHTML);
     else if (parcel.dataset.place === "settings") showSettings(parcel.innerHTML);
     parcel.remove();
   }
@@ -44,6 +46,7 @@ export function startRequests() {
       const plain = xhr?.getResponseHeader("Content-Type")?.startsWith("text/plain");
       const reason = xhr?.status === 503 && plain ? xhr.responseText.slice(0, 300) : "";
       if (requestConfig?.elt.id === "composer") refuse(reason || word("unreachable"));
+      else if (xhr?.status === 404 && requestConfig.elt.closest("#queue, #sheet")) toast(word("turnGone"));
       else toast(reason || word("failed"));
     });
   }

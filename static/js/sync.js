@@ -2,6 +2,7 @@
 import { mergeThread, prependArticles } from "./articles.js";
 import { byId, main, openConversation, parse, request, wentToSignIn } from "./dom.js";
 import { leaveThread, signedOut } from "./leaving.js";
+import { placeQueue } from "./queue.js";
 import { removeRow, showRow } from "./rows.js";
 import { showTitle } from "./titles.js";
 
@@ -39,8 +40,10 @@ async function fetchThread() {
   const conversation = openConversation();
   const address = main()?.dataset.messagesUrl;
   if (!address) return;
-  const page = (await load(address))?.querySelector("#messages");
+  const answer = await load(address);
+  const page = answer?.querySelector("#messages");
   if (!page || conversation !== openConversation()) return;
+  placeQueue(answer.querySelector("#queue"));
   mergeThread(page, withGrowing);
   byId("messages").dataset.revision = page.dataset.revision;
   showTitle(conversation, page.dataset.title);

@@ -103,23 +103,28 @@ def test_shift_enter_breaks_the_line(page: Page, upstream: ScriptedUpstream) -> 
 # --- Kept -----------------------------------------------------------------------------------------
 
 
-def test_while_an_answer_runs_sending_is_refused_and_the_text_stays(
+def test_while_the_queue_is_full_sending_is_refused_and_the_text_stays(
     page: Page, dictate: Dictate, watch: Watch
 ) -> None:
     watch.allow("409")
-    dictation = dictate()
+    first = dictate()
     send(page, "First")
-    dictation.say("Answering")
+    first.say("Answering")
     expect(words(page)).to_have_text("Answering")
-    send(page, "Second")
-    expect(page.locator("#composer-refusal")).to_contain_text("An answer is being written.")
-    expect(field(page)).to_have_value("Second")
+    for number in range(8):
+        send(page, f"Waits {number}")
+        expect(page.locator("#queue .turn")).to_have_count(number + 1)
+    send(page, "One too many")
+    expect(page.locator("#composer-refusal")).to_contain_text("8 messages of yours wait here")
+    expect(field(page)).to_have_value("One too many")
     expect(field(page)).to_be_focused()
-    dictation.finish()
-    until_settled(page)
+    page.get_by_role("button", name="Withdraw").first.click()
+    expect(page.locator("#queue .turn")).to_have_count(7)
+    expect(field(page)).to_have_value("One too many\n\nWaits 0")
     field(page).press("Enter")
-    expect(questions(page)).to_have_count(2)
+    expect(page.locator("#queue .turn")).to_have_count(8)
     expect(page.locator("#composer-refusal")).to_have_text("")
+    first.die()
 
 
 def test_while_the_database_is_away_the_text_stays_with_the_reason_and_is_sent_once(

@@ -66,7 +66,7 @@ class Person:
                 return
             if not await self._ask(conversation):
                 return
-            if not await self._hear_out():
+            if not await self._hear_out() or not await self._send_what_waits(conversation):
                 return
             while self._chance.random() < 0.4 and self._diary.take():
                 if not await self._once_more() or not await self._hear_out():
@@ -95,6 +95,16 @@ class Person:
             await asyncio.sleep(self._chance.uniform(0.2, 0.8))
         self._complain("a question was not taken")
         return False
+
+    async def _send_what_waits(self, conversation: str) -> bool:
+        """The question came while an answer was handed on: it waits, and should that have broken
+        off too, it waits for somebody to say so."""
+        for _turn in range(QUESTIONS):
+            if await self._post(f"/c/{conversation}/queue/next/") != 204:
+                return True
+            if not await self._hear_out():
+                return False
+        return True
 
     async def _once_more(self) -> bool:
         """Retry, or Continue where it is offered."""

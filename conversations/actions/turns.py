@@ -1,0 +1,191 @@
+"""What sending writes: a message, and where it asks for one the answer that is to be filled."""
+
+from dataclasses import KW_ONLY, asdict, dataclass, field
+from functools import cached_property
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from conversations import events, fragments, markdown
+from conversations.actions import conversations, generations
+from conversations.actions.refusals import NothingToNote, TooManyNotes
+from conversations.fragments import Article
+from conversations.models import Author, Choice, Conversation, Kind, Message, User
+from conversations.models.ids import public_id
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a person wrote, with all that a message keeps of it."""
+
+    text: str
+    html: str
+    _: KW_ONLY
+    request_id: UUID
+    html_version: int = markdown.RENDERER_VERSION
+    public_id: str = field(default_factory=public_id)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A question, and its first answer; both as the thread shows them."""
+
+    question: Message
+    answer: Message
+    articles: tuple[Article, Article] = field(compare=False)
+
+    @cached_property
+    def html(self) -> str:
+        """Made once, for those who hear of them and for the one who asked."""
+        return "".join(fragments.article(article) for article in self.articles)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message that nobody answers: a note, or one that does not call the assistant."""
+
+    message: Message
+
+    @cached_property
+    def html(self) -> str:
+        return fragments.article(Article(self.message, None, offers_continue=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a question goes: to the end, in place of another one, or below a message."""
+
+    instead: Message | None = None
+    below: Message | None = None
+
+    @property
+    def is_end(self) -> bool:
+        return self.instead is None and self.below is None
+
+    def parent(self, conversation: Conversation) -> Message | None:
+        if self.is_end:
+            return _head(conversation)
+        return self.below or (self.instead and self.instead.parent)
+
+    def told(self) -> dict[str, str]:
+        """For the audit trail."""
+        places = {"instead": self.instead, "below": self.below}
+        return {name: message.public_id for name, message in places.items() if message}
+
+
+END = Place()
+
+
+def begin(conversation: Conversation, author: User, written: Written, place: Place = END) -> Sent:
+    """A turn, inside the caller's transaction, with the conversation locked.
+
+    Raises TurnRunning, TooManyAnswers or NoModel.
+    """
+    question = _message(conversation, author, written, place.parent(conversation))
+    choice = generations.request(conversation=conversation, question=question, actor=author)
+    # Pages know the answer before the relay tells them how it goes.
+    sent = _just_sent(question, choice)
+    if place.is_end:
+        _tell_added(conversation, sent, head=choice.message)
+    else:
+        revision = conversations.changed(conversation, active=True, head=choice.message)
+        conversations.tell_changed(conversation, revision)
+        conversations.tell_rows(conversation, moves=True)
+    events.on_commit(events.WorkQueued())
+    return sent
+
+
+def say(conversation: Conversation, author: User, written: Written) -> Said:
+    """A message of the branch that asks for no answer: it is read upstream with the next that does.
+    As `begin`, and it is refused nothing."""
+    said = Said(_message(conversation, author, written, _head(conversation)))
+    _stand_alone(said.message)
+    _tell_added(conversation, said, head=said.message)
+    return said
+
+
+def note(conversation: Conversation, author: User, written: Written) -> Said:
+    """A message for the people alone. It hangs under the head and never becomes it, so that
+    retrying, continuing and changing branches know nothing of notes, and one that is written while
+    an answer grows stands under that answer.
+
+    Raises NothingToNote or TooManyNotes.
+    """
+    if conversation.head_id is None:
+        raise NothingToNote
+    beside = Message.objects.filter(parent=conversation.head_id, kind=Kind.NOTE)
+    if beside.count() >= settings.NOTES_PER_MESSAGE:
+        raise TooManyNotes(settings.NOTES_PER_MESSAGE)
+    said = Said(_message(conversation, author, written, _head(conversation), Kind.NOTE))
+    _tell_added(conversation, said)
+    return said
+
+
+def before(author: User, request_id: UUID) -> Sent | Said | None:
+    """What was sent with this id already."""
+    mine = Message.objects.filter(author=author, request_id=request_id)
+    pk = mine.values_list("pk", flat=True).first()
+    if pk is None:
+        return None
+    both = Message.objects.filter(Q(pk=pk) | Q(parent=pk, role=Author.ASSISTANT))
+    # A message that asks for an answer always comes with its first, in one transaction.
+    message, *answers = both.order_by("depth", "pk")[:2].read_for_thread()
+    if not answers:
+        return Said(message)
+    return Sent(message, answers[0], (Article.of(message), Article.of(answers[0])))
+
+
+def _message(
+    conversation: Conversation,
+    author: User,
+    written: Written,
+    parent: Message | None,
+    kind: Kind = Kind.TURN,
+) -> Message:
+    return Message.objects.create(
+        conversation=conversation,
+        parent=parent,
+        depth=parent.depth + 1 if parent else 0,
+        role=Author.USER,
+        kind=kind,
+        author=author,
+        **asdict(written),
+    )
+
+
+def _stand_alone(message: Message) -> None:
+    """Nothing follows it yet, and nothing else stands in its place: that is not read again."""
+    if message.parent:
+        message.parent.replies = [message]
+    else:
+        message.firsts = [message]
+
+
+def _head(conversation: Conversation) -> Message | None:
+    """What its follower needs of it. Apart from the locking: joined to a row that was waited for,
+    it may be an older head than the one that the row names by now."""
+    if conversation.head_id is None:
+        return None
+    return Message.objects.only("depth", "role", "author").get(pk=conversation.head_id)
+
+
+def _tell_added(conversation: Conversation, added: Sent | Said, **columns: Message) -> None:
+    revision = conversations.changed(conversation, active=True, **columns)
+    transaction.on_commit(
+        lambda: events.tell(events.MessageAdded(conversation.public_id, revision, added.html)),
+        robust=True,
+    )
+    conversations.tell_rows(conversation, moves=True)
+
+
+def _just_sent(question: Message, choice: Choice) -> Sent:
+    """What the tables hold of it is known: nothing is read again."""
+    answer = choice.message
+    question.replies = [answer]
+    _stand_alone(question)
+    asked = Article(question, None, offers_continue=False)
+    return Sent(
+        question, answer, (asked, Article(answer, choice.generation, offers_continue=False))
+    )

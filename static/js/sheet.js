@@ -1,0 +1,14 @@
+/** One dialog for what the server puts into it: it opens when something came, and closes when what
+ * was sent from it has been taken. */
+import { byId, on } from "./dom.js";
+
+export function startSheet() {
+  const sheet = byId("sheet");
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target === sheet && !sheet.open) sheet.showModal();
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.xhr.status === 204 && sheet.contains(event.detail.elt)) sheet.close();
+  });
+  on("click", "[data-close-sheet]", () => sheet.close());
+}

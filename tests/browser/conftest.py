@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection as database
 from playwright.sync_api import Page, expect
 
-from conversations.models import Conversation, User
+from conversations.models import Conversation, Participant, Role, User
 from tests.browser.dictation import Dictate, Dictation
 from tests.browser.portal import Portal
 from tests.browser.rows import conversation_of, newcomer, session_of
@@ -144,3 +144,21 @@ def conversation(alice: User) -> Conversation:
 def page(visit: Visit, alice: User) -> Page:
     """Alice's, at a new conversation."""
     return visit(alice)
+
+
+@pytest.fixture
+def shared(conversation: Conversation, bob: User) -> Conversation:
+    Participant.objects.create(conversation=conversation, user=bob, role=Role.EDITOR)
+    return conversation
+
+
+@pytest.fixture
+def hers(visit: Visit, alice: User, shared: Conversation) -> Page:
+    """Alice's page; she owns the conversation."""
+    return visit(alice, f"/c/{shared.public_id}/")
+
+
+@pytest.fixture
+def his(visit: Visit, bob: User, shared: Conversation) -> Page:
+    """Bob's."""
+    return visit(bob, f"/c/{shared.public_id}/")

@@ -13,6 +13,7 @@ from tests.browser.test_accessibility import look
 from tests.browser.thread import (
     Visit,
     field,
+    for_anybody,
     questions,
     send,
     stop_button,
@@ -21,24 +22,6 @@ from tests.browser.thread import (
     words,
 )
 from tests.browser.watch import Watch
-
-
-@pytest.fixture
-def shared(conversation: Conversation, bob: User) -> Conversation:
-    Participant.objects.create(conversation=conversation, user=bob, role=Role.EDITOR)
-    return conversation
-
-
-@pytest.fixture
-def hers(visit: Visit, alice: User, shared: Conversation) -> Page:
-    """Alice's page; she owns the conversation."""
-    return visit(alice, f"/c/{shared.public_id}/")
-
-
-@pytest.fixture
-def his(visit: Visit, bob: User, shared: Conversation) -> Page:
-    """Bob's."""
-    return visit(bob, f"/c/{shared.public_id}/")
 
 
 def turns(page: Page) -> Locator:
@@ -91,7 +74,7 @@ def test_a_message_waits_where_all_see_it_and_is_sent_in_turn(
         until_settled(page)
         expect(questions(page)).to_have_count(3)
         expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
-    assert thread_html(hers) == thread_html(his)
+    assert for_anybody(hers) == for_anybody(his)
     before = thread_html(his)
     his.reload()
     assert thread_html(his) == before

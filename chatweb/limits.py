@@ -100,6 +100,23 @@ MAILBOX_PATIENCE = env.seconds(
 KEYS_PER_PERSON = env.integer(
     "KEYS_PER_PERSON", 20, low=1, high=10_000, why="keys that nobody remembers open doors"
 )
+PARTICIPANTS_PER_CONVERSATION = env.integer(
+    "PARTICIPANTS_PER_CONVERSATION",
+    100,
+    low=1,
+    high=1000,
+    why="each of them hears of everything that happens",
+)
+INVITE_LINKS_PER_CONVERSATION = env.integer(
+    "INVITE_LINKS_PER_CONVERSATION", 20, low=0, high=1000, why="open at a time; 0: none are made"
+)
+INVITE_LINK_DAYS = env.integer(
+    "INVITE_LINK_DAYS", 30, low=1, high=365, why="no link lets people in for longer"
+)
+PEOPLE_FOUND = env.integer("PEOPLE_FOUND", 8, low=1, high=50, why="people that a search offers")
+PEOPLE_SEARCHES = env.integer(
+    "PEOPLE_SEARCHES", 120, low=1, high=10_000, why="a minute and person; nobody types faster"
+)
 SIDEBAR_PAGE = env.integer("SIDEBAR_PAGE", 40, low=5, high=200, why="rows a sidebar page brings")
 PEOPLE_PAGE = env.integer("PEOPLE_PAGE", 50, low=5, high=500, why="people a page lists")
 THREAD_PAGE = env.integer("THREAD_PAGE", 60, low=10, high=500, why="messages a thread page brings")

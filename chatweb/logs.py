@@ -18,10 +18,11 @@ generation: ContextVar[str] = ContextVar("generation", default="")
 # A public id, or nothing while nobody has looked up who it is: asking must cost no query.
 person: ContextVar[Callable[[], str]] = ContextVar("person", default=str)
 
-# Whoever has the address of an unused link can sign in with it.
-LINK = re.compile(r"(/link/)[\w-]+")
 # The beginning of a program's key is shown in pages; the rest is nobody's business.
 KEY = re.compile(r"(\blt_[A-Za-z0-9]{10})[A-Za-z0-9]+")
+# Whoever has the address of an unused link can sign in with it, or join a conversation. It may
+# stand in another address, as what comes after the sign-in.
+LINK = re.compile(r"((?:/|%2f)link(?:/|%2f))[\w/%-]+", re.IGNORECASE)
 
 # PostgreSQL quotes the row that it refuses, and rows hold what people write.
 ROW = re.compile(r"(DETAIL: ).*?(?=\n *\n *(?:The above|During handling)|\Z)", re.DOTALL)

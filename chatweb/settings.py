@@ -195,6 +195,11 @@ SIGNIN_LINK_HOURS = env.integer(
 FIRST_LINK_MINUTES = env.integer(
     "FIRST_LINK_MINUTES", 60, low=5, high=1440, why="the first link makes an administrator"
 )
+PEOPLE_FIND_EACH_OTHER = env.switch(
+    "PEOPLE_FIND_EACH_OTHER",
+    True,
+    why="people invite each other by name; off: only by the whole mail address",
+)
 
 ACCOUNT_ADAPTER = "conversations.accounts.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None

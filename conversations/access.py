@@ -11,10 +11,12 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
 
+from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
-from django.db.models import Q
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
@@ -23,10 +25,13 @@ from conversations.models import (
     WRITING,
     Conversation,
     Generation,
+    InviteLink,
     Key,
     Message,
     QueuedTurn,
+    Participant,
     Role,
+    Team,
     User,
 )
 from conversations.sessions import SessionStore
@@ -123,6 +128,70 @@ def reviewed_conversation(user: User | AnonymousUser, public_id: str) -> Convers
     if row is None:
         raise Http404
     return row
+
+
+# --- Who takes part, and who might ---------------------------------------------------------------
+
+
+def participant(user: User | AnonymousUser, public_id: str, person: str) -> Participant:
+    """Somebody in a conversation that the user owns, by their own public id."""
+    row = conversation(user, public_id, to="own")
+    found = row.participants.listed().filter(user__public_id=_possible(person)).first()
+    if found is None:
+        raise Http404
+    found.conversation = row
+    return found
+
+
+def invite_link(user: User | AnonymousUser, public_id: str, link: str) -> InviteLink:
+    """Of a conversation that the user owns; withdrawn ones and such that ended included."""
+    row = conversation(user, public_id, to="own")
+    found = row.invite_links.filter(public_id=_possible(link)).first()
+    if found is None:
+        raise Http404
+    found.conversation = row
+    return found
+
+
+def people_by_name(text: str) -> QuerySet[User]:
+    """Who may be invited, by a part of their name or mail address; those that begin so first.
+    Nobody where the operator keeps people from finding each other."""
+    if not settings.PEOPLE_FIND_EACH_OTHER:
+        return User.objects.none()
+    begins = Q(name__istartswith=text) | Q(email__istartswith=text)
+    found = _active().filter(begins | Q(name__icontains=text) | Q(email__icontains=text))
+    first = Case(When(begins, then=Value(0)), default=Value(1))
+    return found.order_by(first, Lower("name"), "email")
+
+
+def person_by_id(public_id: str) -> User | None:
+    """One of those whom `people_by_name` finds."""
+    if not settings.PEOPLE_FIND_EACH_OTHER:
+        return None
+    return _active().filter(public_id=public_id).first()
+
+
+def person_by_email(email: str) -> User | None:
+    return _active().filter(email__iexact=email).first()
+
+
+def teams_known_to(user: User) -> QuerySet[Team]:
+    """All of them; where people do not find each other, one's own."""
+    teams = Team.objects.all() if settings.PEOPLE_FIND_EACH_OTHER else user.teams.all()
+    return teams.order_by(Lower("name"))
+
+
+def marked_as_in(people: QuerySet[User], conversation: Conversation) -> QuerySet[User]:
+    """Adds `takes_part`."""
+    part = Participant.objects.filter(conversation=conversation, user=OuterRef("pk"))
+    return people.annotate(takes_part=Exists(part))
+
+
+def _active() -> QuerySet[User]:
+    return User.objects.filter(is_active=True)
+
+
+# --- Sessions ------------------------------------------------------------------------------------
 
 
 class _Looking(SessionStore):

@@ -1,5 +1,8 @@
-"""Where sign-in attempts are counted."""
+"""Where it is counted how often somebody tried something."""
 
+import threading
+import time
+from collections import Counter
 from typing import Any
 
 from django.core.cache.backends.db import DatabaseCache
@@ -17,3 +20,22 @@ class Attempts(DatabaseCache):
         if self.get(key, version=named.get("version")) is None:
             raise OperationalError("the database takes no writes")
         return False
+
+
+class Turnstile:
+    """Lets each person through so often a minute, in this process. Holds a number for each who came
+    within the minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._counts: Counter[str] = Counter()
+
+    def lets(self, person: str, most: int) -> bool:
+        minute = int(time.monotonic() // 60)
+        with self._lock:
+            if minute != self._minute:
+                self._minute = minute
+                self._counts.clear()
+            self._counts[person] += 1
+            return self._counts[person] <= most

@@ -6,9 +6,12 @@ from conversations.views import (
     accounts,
     alternatives,
     conversations,
+    details,
     generations,
+    invitelinks,
     keys,
     messages,
+    participants,
     people,
     portal,
     queue,
@@ -28,6 +31,27 @@ urlpatterns = [
     path("c/<slug:conversation>/title/", conversations.title, name="title"),
     path("c/<slug:conversation>/settings/", conversations.settings, name="settings"),
     path("c/<slug:conversation>/deletion/", conversations.deletion, name="deletion"),
+    path("c/<slug:conversation>/details/", details.details, name="details"),
+    path("c/<slug:conversation>/candidates/", participants.candidates, name="candidates"),
+    path("c/<slug:conversation>/participants/", participants.collection, name="participants"),
+    path(
+        "c/<slug:conversation>/participants/<slug:person>/",
+        participants.participant,
+        name="participant",
+    ),
+    path("c/<slug:conversation>/participants/<slug:person>/role/", participants.role, name="role"),
+    path(
+        "c/<slug:conversation>/participants/<slug:person>/ownership/",
+        participants.ownership,
+        name="ownership",
+    ),
+    path("c/<slug:conversation>/departure/", participants.departure, name="departure"),
+    path("c/<slug:conversation>/invite-links/", invitelinks.collection, name="invite_links"),
+    path(
+        "c/<slug:conversation>/invite-links/<slug:link>/",
+        invitelinks.invite_link,
+        name="invite_link",
+    ),
     # /m/<message>/
     path("m/<slug:message>/alternatives/", alternatives.create, name="alternatives"),
     path("m/<slug:message>/continuations/", alternatives.go_on, name="continuations"),
@@ -44,6 +68,8 @@ urlpatterns = [
     path("g/<slug:generation>/stop/", generations.stop, name="stop"),
     # /link/<token>/: a one-time link; GET shows a button, POST uses it up
     path("link/<str:token>/", accounts.link, name="link"),
+    # /link/join/<token>/: an invite link; under /link/, of which no log keeps the rest
+    path("link/join/<str:token>/", invitelinks.join, name="join"),
     # /account/, /people/
     path("account/", accounts.account, name="account"),
     path("account/keys/", keys.collection, name="keys"),

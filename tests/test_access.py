@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -43,7 +44,17 @@ NOT_ALLOWED = 405
 
 # --- What is expected -----------------------------------------------------------------------------
 
-EVERYBODY = ("anonymous", "charlie", "viewer", "editor", "owner", "suspended", "operator", "root")
+EVERYBODY = (
+    "anonymous",
+    "charlie",
+    "former",
+    "viewer",
+    "editor",
+    "owner",
+    "suspended",
+    "operator",
+    "root",
+)
 SIGNED_OUT = {"anonymous", "suspended"}
 MAY = {
     "read": {"viewer", "editor", "owner"},
@@ -52,7 +63,7 @@ MAY = {
     # Of a turn that waits, which is the editor's.
     "author": {"editor"},
     "author or owner": {"editor", "owner"},
-    "signed in": {"charlie", "viewer", "editor", "owner", "operator", "root"},
+    "signed in": {"charlie", "former", "viewer", "editor", "owner", "operator", "root"},
     "operate": {"operator", "root"},
 }
 WHOSE = ("theirs", "foreign", "deleted", "missing")
@@ -78,6 +89,7 @@ def message_form() -> dict[str, Any]:
 
 
 SETTINGS_FORM = {"model": "indigo-owl-4", "temperature": "1"}
+INVITATION_FORM = {"who": "zoe@example.com", "role": "viewer"}
 ROUTES = {
     "new": Route({"GET": Verb("signed in", 200)}),
     "conversations": Route(
@@ -102,6 +114,15 @@ ROUTES = {
     "title": Route({"POST": Verb("write", 200, {"title": "Mine"})}),
     "settings": Route({"POST": Verb("write", 200, SETTINGS_FORM)}),
     "deletion": Route({"POST": Verb("own", 204), "DELETE": Verb("own", 204, whose="deleted")}),
+    "details": Route({"GET": Verb("read", 200)}),
+    "candidates": Route({"GET": Verb("own", 200)}),
+    "participants": Route({"POST": Verb("own", 200, INVITATION_FORM)}),
+    "participant": Route({"DELETE": Verb("own", 200)}),
+    "role": Route({"POST": Verb("own", 200, {"role": "editor"})}),
+    "ownership": Route({"POST": Verb("own", 200)}),
+    "departure": Route({"POST": Verb("read", 204)}),
+    "invite_links": Route({"POST": Verb("own", 200, {"role": "viewer", "days": "7"})}),
+    "invite_link": Route({"DELETE": Verb("own", 200)}),
     "alternatives": Route({"POST": Verb("write", 204)}),
     "continuations": Route({"POST": Verb("write", 204)}),
     "head": Route({"POST": Verb("write", 204)}),
@@ -139,7 +160,7 @@ ROUTES = {
     "reactivation": Route({"POST": Verb("operate", 302)}),
 }
 # Pages for people who are not signed in, or that are the same for all; tried further below.
-OPEN = {"brand", "link", "account_login", "account_logout", "account_inactive"}
+OPEN = {"brand", "link", "join", "account_login", "account_logout", "account_inactive"}
 PASSWORDS = {"account_change_password", "account_set_password"}
 
 
@@ -173,13 +194,14 @@ class World:
         self.people["root"].is_superuser = self.people["root"].is_staff = True
         self.people["root"].save()
         actions.people.set_operator(user=self.people["operator"], actor=None, is_operator=True)
-        self.stranger = person("Zoe")
+        self.stranger, self.another_owner = person("Zoe"), person("Yara")
         self.rows = {
             "theirs": self._rows(self.people["owner"]),
             "foreign": self._rows(self.stranger),
             "deleted": self._rows(self.people["owner"]),
             "missing": dict.fromkeys(
-                ("conversation", "message", "question", "generation", "key", "turn"), "z" * 20
+                ("conversation", "message", "question", "generation", "key", "turn", "link"),
+                "z" * 20,
             ),
         }
         QueuedTurn.objects.filter(
@@ -217,8 +239,16 @@ class World:
             for place in (1, 2)
         ]
         key, _token = keys.make(user=owner, actor=owner, name="Nightly")
+        actions.invitelinks.make(
+            conversation=conversation,
+            actor=owner,
+            role=Role.VIEWER,
+            lifetime=timedelta(days=1),
+            max_uses=None,
+        )
         return {
             "conversation": conversation.public_id,
+            "link": conversation.invite_links.get().public_id,
             "message": sent.answer.public_id,
             "question": sent.question.public_id,
             "generation": generation.public_id,
@@ -232,8 +262,12 @@ class World:
             Participant.objects.create(
                 conversation=conversation, user=self.people[name], role=Role(name)
             )
-        Participant.objects.create(
-            conversation=conversation, user=self.people["suspended"], role=Role.OWNER
+        for owner in (self.people["suspended"], self.another_owner):
+            Participant.objects.create(conversation=conversation, user=owner, role=Role.OWNER)
+        former = self.people["former"]
+        Participant.objects.create(conversation=conversation, user=former, role=Role.OWNER)
+        actions.participants.remove(
+            conversation=conversation, actor=self.people["owner"], person=former
         )
 
     def _client(self, name: str) -> Client:
@@ -245,7 +279,8 @@ class World:
         return client
 
     def path(self, name: str, whose: str) -> str:
-        rows = self.rows[whose] | {"person": self.stranger.public_id, "token": "unknown"}
+        whom = self.people["viewer"] if name in {"participant", "role", "ownership"} else None
+        rows = self.rows[whose] | {"person": (whom or self.stranger).public_id, "token": "unknown"}
         if name == "rewording":
             rows["message"] = rows["question"]
         return "/" + re.sub(r"<\w+:(\w+)>", lambda found: rows[found[1]], OURS[name])

@@ -4,9 +4,20 @@ from conversations.actions import (
     catalogue,
     conversations,
     generations,
+    invitelinks,
     messages,
+    participants,
     queue,
     workers,
 )
 
-__all__ = ["catalogue", "conversations", "generations", "messages", "queue", "workers"]
+__all__ = [
+    "catalogue",
+    "conversations",
+    "generations",
+    "invitelinks",
+    "messages",
+    "participants",
+    "queue",
+    "workers",
+]

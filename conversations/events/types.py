@@ -207,18 +207,19 @@ class RowChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConversationGone:
-    """The conversation was deleted."""
+    """One person has it no longer: it was deleted, or they were `removed` or `left`."""
 
     skippable: ClassVar[bool] = False
     user: str
     conversation: str
+    why: str = "deleted"
 
     @property
     def topic(self) -> str:
         return user_topic(self.user)
 
     def wire(self) -> str:
-        return wire("gone", c=self.conversation)
+        return wire("gone", c=self.conversation, why=self.why)
 
 
 @dataclass(frozen=True, slots=True)

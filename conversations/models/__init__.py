@@ -3,6 +3,7 @@
 from conversations.models.audit import AuditEntry, Outcome
 from conversations.models.cache import CacheEntry
 from conversations.models.catalogue import LanguageModel
+from conversations.models.changes import Change, What
 from conversations.models.conversations import WRITING, Answers, Conversation, Participant, Role
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
 from conversations.models.keys import KEY_PREFIX_CHARACTERS, Key
@@ -28,6 +29,7 @@ from conversations.models.people import (
     User,
 )
 from conversations.models.queue import Held, QueuedTurn
+from conversations.models.sharing import InviteLink
 from conversations.models.workers import Worker
 
 __all__ = [
@@ -40,11 +42,13 @@ __all__ = [
     "Budget",
     "BudgetCounter",
     "CacheEntry",
+    "Change",
     "Choice",
     "Conversation",
     "Ending",
     "Generation",
     "Held",
+    "InviteLink",
     "Key",
     "Kind",
     "LanguageModel",
@@ -69,5 +73,6 @@ __all__ = [
     "UsageRecord",
     "UsageSource",
     "User",
+    "What",
     "Worker",
 ]

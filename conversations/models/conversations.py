@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from conversations.models.ids import public_id
-from conversations.models.people import User
+from conversations.models.people import Team, User
 
 if TYPE_CHECKING:
     from conversations.models.messages import Message
@@ -103,6 +103,12 @@ class Role(models.TextChoices):
 WRITING = (Role.OWNER, Role.EDITOR)
 
 
+class ParticipantQuerySet(models.QuerySet["Participant"]):
+    def listed(self) -> Self:
+        """With their people, in the order in which they came."""
+        return self.select_related("user").order_by("joined_at", "pk")
+
+
 class Participant(models.Model):
     """A person in a conversation, with a role."""
 
@@ -110,6 +116,10 @@ class Participant(models.Model):
     user = models.ForeignKey(User, models.CASCADE, related_name="participations")
     role = models.CharField(max_length=8, choices=Role)
     joined_at = models.DateTimeField(default=timezone.now)
+    # The team with which the person was invited: its later members are not in by themselves.
+    via_team = models.ForeignKey(Team, models.SET_NULL, null=True, related_name="+")
+
+    objects = ParticipantQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -26,15 +26,16 @@ def collection(request: SignedInRequest, conversation: str) -> HttpResponse:
         row = access.conversation(request.user, conversation, to="write")
         return _send(request, row)
     row = access.conversation(request.user, conversation, to="read")
+    company = thread_page.company(request.user, row)
     before = None
     if anchor := request.GET.get("before"):
         before = access.message(request.user, anchor, to="read")
     context = thread_page.messages(row, before if before and before.conversation == row else None)
-    response = render(request, f"{PAGE}#messages", context)
+    response = render(request, f"{PAGE}#messages", context | company)
     if not anchor:  # the newest page, which makes a stale one whole
-        response.write(
-            render_to_string("conversations/_queue.html", fragments.waiting(row), request)
-        )
+        queue = fragments.waiting(row)
+        response.write(render_to_string("conversations/_queue.html", queue, request))
+        response.write(render_to_string(f"{PAGE}#who", context | company, request))
     return response
 
 

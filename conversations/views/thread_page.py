@@ -3,11 +3,14 @@
 from typing import Any
 
 from django.conf import settings
+from django.http import Http404
 
 from conversations import catalogue, fragments, ledger
 from conversations.forms import MessageForm, SettingsForm
 from conversations.fragments import Article
-from conversations.models import Conversation, Kind, Message, Participant, Role, User
+from conversations.models import Conversation, Kind, Message, Role, User
+
+FACES = 4
 
 
 def composer(
@@ -55,7 +58,22 @@ def of(user: User, conversation: Conversation) -> dict[str, Any]:
         "current_model": catalogue.find(conversation.model),
         "settings_form": SettingsForm.of(conversation),
         "no_model": not catalogue.models(),
-        "role": Participant.objects.get(conversation=conversation, user=user).role,
+        **company(user, conversation),
+    }
+
+
+def company(user: User, conversation: Conversation) -> dict[str, Any]:
+    """The person's own `role`; `faces` in the head, none for who is alone, and how many `more`."""
+    everybody = list(conversation.participants.listed())
+    mine = next((one.role for one in everybody if one.user_id == user.pk), None)
+    if mine is None:  # removed a moment ago
+        raise Http404
+    shown = everybody[:FACES] if len(everybody) > 1 else []
+    return {
+        "role": mine,
+        "faces": [one.user for one in shown],
+        "more_faces": len(everybody) - len(shown) if shown else 0,
+        "company": len(everybody),
     }
 
 

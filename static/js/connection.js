@@ -1,6 +1,6 @@
 /** The page's one socket: what it is told goes to the thread, the sidebar, or a notice. */
 import { byId, element, openConversation, request, wentToSignIn, word } from "./dom.js";
-import { isSignedOut, leaveThread, openNew, signedOut } from "./leaving.js";
+import { isSignedOut, leaveThread, signedOut } from "./leaving.js";
 import { forgetFrames, startLive, threadMessages } from "./live.js";
 import { presenceMessages, showTyping, startPresence, tellLook } from "./presence.js";
 import { removeRow, showRow } from "./rows.js";
@@ -10,6 +10,9 @@ import { toast } from "./toast.js";
 
 const NOTICE_AFTER = 2000;
 const MISSED_SPREAD = 1000; // all pages of a process are told at once
+
+// Who left knows it.
+const GONE = { deleted: "gone", removed: "noAccess" };
 
 let connection = null;
 let notice = 0;
@@ -21,10 +24,7 @@ const messages = {
   row: (message) => showRow(message.c, message.html, message.top),
   gone(message) {
     const open = message.c === openConversation();
-    if (!removeRow(message.c) && open) {
-      openNew();
-      toast(word("gone"));
-    }
+    if (!removeRow(message.c) && open) leaveThread(GONE[message.why]);
   },
   missed: () => setTimeout(catchUp, Math.random() * MISSED_SPREAD),
 };

@@ -1,11 +1,13 @@
 /** Threads that one may not see any more, and sessions that ended. */
-import { byId, openConversation, word } from "./dom.js";
+import { byId, main, openConversation, word } from "./dom.js";
 import { toast } from "./toast.js";
 
 let knowsSignedOut = false;
 
 /** @param {string} [reason] a phrase's name; none when the reader knows why */
 export function leaveThread(reason) {
+  if (!main().dataset.messagesUrl) return; // on its way out already
+  delete main().dataset.messagesUrl;
   byId(`c-${openConversation()}`)?.remove();
   openNew();
   if (reason) toast(word(reason));

@@ -1,5 +1,5 @@
 /** Menus and sheets: opened by the browser's own popover, put beside what opened them. */
-import { byId, on } from "./dom.js";
+import { byId, element, on } from "./dom.js";
 
 const GAP = 6;
 const EDGE = 12;
@@ -51,6 +51,9 @@ export function startPopovers() {
       const opens = event.newState === "open";
       openerOf(popover)?.setAttribute("aria-expanded", String(opens));
       if (opens && popover.dataset.anchor) requestAnimationFrame(() => place(popover));
+      // What only it needs; a browser runs a module once, however often it is asked to.
+      const src = opens && popover.dataset.script;
+      if (src) document.head.append(element("script", { type: "module", src }));
     },
     true,
   );

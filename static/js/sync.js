@@ -47,6 +47,23 @@ async function fetchThread() {
   mergeThread(page, withGrowing);
   byId("messages").dataset.revision = page.dataset.revision;
   showTitle(conversation, page.dataset.title);
+  showRole(page.dataset.role);
+  showWho(answer.querySelector("#who"));
+  document.dispatchEvent(new Event("synced"));
+}
+
+/** The faces in the head, with the mark of those who are here. */
+function showWho(fresh) {
+  for (const { dataset } of byId("here").querySelectorAll("[data-person]"))
+    fresh.querySelector(`[data-person="${dataset.person}"]`)?.classList.add("is-here");
+  byId("who").replaceChildren(...fresh.childNodes);
+}
+
+/** What one may do comes and goes with it, by the style sheet. */
+function showRole(role) {
+  const wrote = document.activeElement.closest(".dock");
+  main().dataset.role = role;
+  if (wrote && role === "viewer") byId("thread").focus({ preventScroll: true });
 }
 
 async function load(address) {

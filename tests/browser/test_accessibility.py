@@ -10,8 +10,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, ViewportSize, expect
 
+from conversations import actions
 from conversations.actions import people
-from conversations.models import Conversation, Purpose, State, User
+from conversations.models import Conversation, Participant, Purpose, Role, State, User
 from tests.browser.dictation import Dictate
 from tests.browser.rows import add_turn, conversation_of, newcomer
 from tests.browser.thread import Visit, answer, send, until_ready, words
@@ -173,6 +174,49 @@ def test_what_opens_over_the_thread(visit: Visit, alice: User, name: str) -> Non
     conversation = conversation_of(alice, ("Hello", "Hello."), title="Open")
     page = visit(alice, f"/c/{conversation.public_id}/")
     OPENED[name](page)
+    look(page)
+
+
+def test_the_details_of_an_owner_and_of_a_viewer(
+    visit: Visit, alice: User, bob: User, conversation: Conversation, watch: Watch
+) -> None:
+    watch.allow("422")
+    Participant.objects.create(conversation=conversation, user=bob, role=Role.VIEWER)
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    page.locator("#who").click()
+    page.get_by_role("button", name="Make a link").click()
+    expect(page.get_by_role("button", name="Copy the link")).to_be_visible()
+    page.get_by_label("Name, team or mail address").press_sequentially("bob")
+    expect(page.locator(".candidates").first).to_be_visible()
+    look(page)
+    page.locator(".participant .chip").last.click()
+    look(page)
+    page.keyboard.press("Escape")
+    page.get_by_label("Name, team or mail address").fill("nobody@example.org")
+    page.keyboard.press("Enter")
+    expect(page.locator("#invite-error")).to_be_visible()
+    look(page)
+    page = visit(bob, f"/c/{conversation.public_id}/")
+    look(page)
+    page.locator("#who").click()
+    page.get_by_role("button", name="Leave", exact=True).click()
+    look(page)
+
+
+def test_an_invite_link_good_and_gone(
+    visit: Visit, alice: User, bob: User, conversation: Conversation, watch: Watch
+) -> None:
+    watch.allow("410")
+    token = actions.invitelinks.make(
+        conversation=conversation,
+        actor=alice,
+        role=Role.VIEWER,
+        lifetime=timedelta(hours=1),
+        max_uses=None,
+    )
+    page = visit(bob, f"/link/join/{token}/")
+    look(page)
+    page.goto("/link/join/gone/")
     look(page)
 
 

@@ -1,0 +1,115 @@
+"""Who is to take part in a conversation, and as what."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.validators import MaxValueValidator
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from conversations import access
+from conversations.actions import people
+from conversations.models import Role, User
+
+# An owner is made of somebody who takes part: never of whoever opens a link, or a whole team.
+INVITED_AS = [(Role.EDITOR.value, Role.EDITOR.label), (Role.VIEWER.value, Role.VIEWER.label)]
+DAYS = (1, 7, 30, 90, 365)
+OPERATORS_NAMED = 3
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=Role.choices)
+
+
+class InviteForm(forms.Form):
+    """Whom: by what was typed, or chosen among what was found for it. Cleaned, either `person` or
+    `team` is a row."""
+
+    who = forms.CharField(
+        required=False,
+        max_length=254,
+        error_messages={"max_length": gettext_lazy("Names and mail addresses are shorter.")},
+    )
+    role = forms.ChoiceField(choices=INVITED_AS)
+    person = forms.SlugField(required=False)
+    team = forms.SlugField(required=False)
+
+    def __init__(self, *args: Any, inviter: User, **kwargs: Any) -> None:
+        super().__init__(*args, **{"initial": {"role": Role.EDITOR}, **kwargs})
+        self.inviter = inviter
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        person, team = data["person"], data["team"]
+        data["person"] = data["team"] = None
+        if team:
+            data["team"] = access.teams_known_to(self.inviter).filter(public_id=team).first()
+        elif person:
+            data["person"] = access.person_by_id(person)
+        else:
+            data["person"] = self._typed(data["who"])
+        if data["person"] is None and data["team"] is None and not self.errors:
+            self.add_error("who", _("They are not here any more. Search again."))
+        return data
+
+    def _typed(self, who: str) -> User | None:
+        if not who:
+            self.add_error("who", _("Say whom to invite."))
+        elif "@" in who:
+            if person := access.person_by_email(who):
+                return person
+            nobody = _("Nobody here has this mail address.")
+            self.add_error("who", f"{nobody} {self._who_lets_people_in()}")
+        elif not settings.PEOPLE_FIND_EACH_OTHER:
+            self.add_error("who", _("Enter their whole mail address."))
+        else:
+            return self._named(who)
+        return None
+
+    def _named(self, who: str) -> User | None:
+        found = list(access.people_by_name(who)[: settings.PEOPLE_FOUND])
+        exactly = [person for person in found if person.display_name.lower() == who.lower()]
+        if len(exactly) == 1:
+            return exactly[0]
+        teams = access.teams_known_to(self.inviter).filter(name__icontains=who)
+        if found or teams.exists():
+            self.add_error("who", _("Choose one below, or enter a whole mail address."))
+        else:
+            nobody = _("Nobody here is called so.")
+            self.add_error("who", f"{nobody} {self._who_lets_people_in()}")
+        return None
+
+    def _who_lets_people_in(self) -> str:
+        if people.is_operator(self.inviter):
+            return _("On the page People you can let somebody in.")
+        runs = Q(groups__name=people.OPERATORS) | Q(is_superuser=True)
+        operators = User.objects.filter(runs, is_active=True).distinct().order_by("pk")
+        names = [one.display_name for one in operators[:OPERATORS_NAMED]]
+        if not names or not settings.PEOPLE_FIND_EACH_OTHER:
+            return _("Those who run this portal can let somebody in.")
+        return _("Who runs this portal can let somebody in: %(names)s.") % {
+            "names": ", ".join(names)
+        }
+
+
+class InviteLinkForm(forms.Form):
+    role = forms.ChoiceField(choices=INVITED_AS)
+    days = forms.TypedChoiceField(coerce=int)
+    max_uses = forms.IntegerField(required=False, min_value=1)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        offered = [days for days in DAYS if days <= settings.INVITE_LINK_DAYS]
+        initial = {"role": Role.EDITOR, "days": min(7, offered[-1])}
+        super().__init__(*args, **{"initial": initial, **kwargs})
+        self.fields["days"].choices = [(days, days) for days in offered]  # type: ignore[attr-defined]
+        most = settings.PARTICIPANTS_PER_CONVERSATION
+        self.fields["max_uses"].validators.append(MaxValueValidator(most))
+
+    @property
+    def lifetime(self) -> timedelta:
+        return timedelta(days=self.cleaned_data["days"])

@@ -48,7 +48,7 @@ async function refresh() {
   const [old, fresh] = [body().firstElementChild, page.firstElementChild];
   if (!old || !main().contains(old)) return;
   if (old.dataset.role !== fresh.dataset.role) swap(old, fresh);
-  else for (const part of page.querySelectorAll("[data-live]")) swap(byId(part.id), part);
+  else for (const part of page.querySelectorAll("[data-part]")) swap(byId(part.id), part);
 }
 
 function swap(old, fresh) {

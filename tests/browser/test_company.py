@@ -70,6 +70,7 @@ def test_alice_invites_bob_who_follows_an_answer_from_the_middle_and_stops_it(
         expect(answer(page)).to_contain_text("Stopped by Bob.")
     assert thread_html(hers) == thread_html(his)
     expect(hers.locator("#who")).to_contain_text("2 participants")
+    expect(stop_button(hers)).to_be_hidden()
 
 
 def test_a_role_that_falls_takes_the_composer_away_and_one_that_rises_gives_it_back(

@@ -27,6 +27,7 @@ from conversations.models import (
 )
 
 AVATARS = 5  # as many as the head of a narrow page has room for
+ROW_FACES = 3  # of others, in a row of the sidebar
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,9 @@ def queue(conversation: Conversation) -> str:
     return _rendered("conversations/_queue.html", waiting(conversation))
 
 
-def row(conversation: Conversation) -> str:
-    return _rendered("conversations/_row.html", {"row": conversation})
+def row(conversation: Conversation, faces: Sequence[User]) -> str:
+    """For everybody who has its `reader_role`; a page leaves out its own reader's face."""
+    return _rendered("conversations/_row.html", {"row": conversation, "faces": faces})
 
 
 def progress(generation: Generation, *, place: int = 0) -> str:

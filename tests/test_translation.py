@@ -459,5 +459,5 @@ def test_what_all_see_is_in_the_portals_language_whoever_caused_it(
     with translation.override("xx"):
         messages = conversation.messages.for_thread()
         together = "".join(fragments.article(fragments.Article.of(one)) for one in messages)
-        together += fragments.row(conversation) + fragments.progress(answered)
+        together += fragments.row(conversation, []) + fragments.progress(answered)
     assert "⟦" not in together

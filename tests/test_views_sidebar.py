@@ -8,11 +8,13 @@ from urllib.parse import unquote
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
-from conversations import actions
-from conversations.models import Conversation, Participant, Role, User
-from tests.relays import send
+from conversations import actions, fragments
+from conversations.models import Conversation, Participant, Role, Team, TeamMember, User
+from tests.conftest import person
+from tests.relays import db, send
+from tests.viewers import Viewer, session_of
 
 pytestmark = pytest.mark.django_db
 
@@ -146,3 +148,109 @@ def test_a_page_costs_the_same_queries_however_many_rows(
     make(alice, 40)
     with django_assert_max_num_queries(4):
         client.get("/conversations/")
+
+
+# --- Shared ones ----------------------------------------------------------------------------------
+
+
+def share(owner: User, guest: User, role: Role, team: Team | None = None) -> str:
+    """With something of its own for each, and newer than all before."""
+    row = Conversation.objects.create(title=f"{owner.name}'s", model="m")
+    Participant.objects.create(conversation=row, user=owner, role=Role.OWNER)
+    Participant.objects.create(conversation=row, user=guest, role=role, via_team=team)
+    return row.public_id
+
+
+@pytest.fixture
+def team(alice: User) -> Team:
+    team = Team.objects.create(name="Data platform")
+    TeamMember.objects.create(team=team, user=alice)
+    return team
+
+
+def test_one_chooses_among_ones_own_those_of_others_and_a_teams(
+    client: Client, alice: User, bob: User, team: Team
+) -> None:
+    own = make(alice, 7)
+    theirs = [share(bob, alice, Role.EDITOR), share(bob, alice, Role.VIEWER, team)]
+    together = share(alice, bob, Role.OWNER, team)
+
+    def chosen(show: str) -> set[str]:
+        page = client.get("/conversations/", {"show": show})
+        names = rows(page)
+        while at := cursor(page):
+            assert not show or f"show={show}" in page.content.decode()
+            before = at.partition("&")[0]
+            page = client.get("/conversations/", {"before": before, "show": show})
+            names += rows(page)
+        return set(names)
+
+    assert chosen("") == {*own, *theirs, together}
+    assert chosen("mine") == {*own, together}
+    assert chosen("shared") == set(theirs)
+    assert chosen(f"team-{team.public_id}") == {theirs[1], together}
+    assert chosen("team-nosuchteam") == set()
+
+
+def test_a_teams_list_holds_only_what_one_takes_part_in(
+    client: Client, bob: User, charlie: User, team: Team
+) -> None:
+    share(bob, charlie, Role.EDITOR, team)
+    assert rows(client.get("/conversations/", {"show": f"team-{team.public_id}"})) == []
+
+
+@pytest.mark.parametrize("show", ["all", "mine'", "team\0", "team-\0", "-", "%"])
+def test_a_choice_that_is_none_finds_nothing(client: Client, show: str) -> None:
+    assert client.get("/conversations/", {"show": show}).status_code == 404
+
+
+def test_the_page_offers_the_teams_of_the_person_alone(client: Client, team: Team) -> None:
+    other = Team.objects.create(name="Board")
+    page = client.get("/").content.decode()
+    assert team.public_id in page
+    assert other.public_id not in page
+
+
+def test_a_row_shows_the_others_who_are_in_it_and_that_one_only_reads(
+    client: Client, alice: User, bob: User
+) -> None:
+    share(bob, alice, Role.VIEWER)
+    row = client.get("/conversations/").content.decode()
+    assert f'data-face="{bob.public_id}"' in row
+    assert f'data-face="{alice.public_id}"' not in row
+    assert 'data-role="viewer"' in row
+    assert "You read along" in row
+
+
+def test_a_row_of_ones_own_alone_shows_nobody(client: Client, alice: User) -> None:
+    make(alice, 1)
+    assert "row-faces" not in client.get("/conversations/").content.decode()
+
+
+def test_faces_cost_one_query_and_are_a_few_however_many_take_part(
+    client: Client, alice: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    crowd = [person(f"Guest{number}") for number in range(9)]
+    for _ in range(4):
+        name = share(alice, crowd[0], Role.EDITOR)
+        row = Conversation.objects.get(public_id=name)
+        for guest in crowd[1:]:
+            Participant.objects.create(conversation=row, user=guest, role=Role.VIEWER)
+    with django_assert_num_queries(4):  # session, person, rows, faces
+        page = client.get("/conversations/").content.decode()
+    assert page.count("data-face=") == 4 * fragments.ROW_FACES
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_each_is_told_a_row_that_fits_their_role(alice: User, bob: User) -> None:
+    name = await db(share, alice, bob, Role.VIEWER)
+    conversation = await Conversation.objects.aget(public_id=name)
+    cookies = [await db(session_of, user) for user in (alice, bob)]
+    async with Viewer(cookies[0]) as hers, Viewer(cookies[1]) as his:
+        await db(
+            actions.conversations.rename, conversation=conversation, actor=alice, title="Better"
+        )
+        for viewer, role in ((hers, "owner"), (his, "viewer")):
+            row = (await viewer.next("row"))["html"]
+            assert f'data-role="{role}"' in row
+            assert row.count("data-face=") == 2  # each page leaves out its own

@@ -51,10 +51,15 @@ def tell_rows(conversation: Conversation, *, moves: bool) -> None:
     def tell() -> None:
         # Not where it is deleted: an answer that ends unseen brings no row back.
         there = Conversation.objects.filter(pk=conversation.pk, deleted_at=None).only(*OF_A_ROW)
-        html = ""
-        for row in there.with_writing().for_each_participant():
-            html = html or fragments.row(row)
-            events.tell(events.RowChanged(row.reader, row.public_id, html, moves))
+        rows = list(there.with_writing().for_each_participant())
+        faces = [
+            User(public_id=row.reader, name=row.reader_name, email=row.reader_email)
+            for row in rows[: fragments.ROW_FACES + 1]  # of whom one may be the reader's own
+        ]
+        html: dict[str, str] = {}
+        for row in rows:
+            html[row.reader_role] = html.get(row.reader_role) or fragments.row(row, faces)
+            events.tell(events.RowChanged(row.reader, row.public_id, html[row.reader_role], moves))
 
     transaction.on_commit(tell, robust=True)
 

@@ -4,7 +4,14 @@ from conversations.models.audit import AuditEntry, Outcome
 from conversations.models.cache import CacheEntry
 from conversations.models.catalogue import LanguageModel
 from conversations.models.changes import Change, What
-from conversations.models.conversations import WRITING, Answers, Conversation, Participant, Role
+from conversations.models.conversations import (
+    WRITING,
+    Answers,
+    Conversation,
+    ConversationQuerySet,
+    Participant,
+    Role,
+)
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
 from conversations.models.keys import KEY_PREFIX_CHARACTERS, Key
 from conversations.models.ledger import (
@@ -45,6 +52,7 @@ __all__ = [
     "Change",
     "Choice",
     "Conversation",
+    "ConversationQuerySet",
     "Ending",
     "Generation",
     "Held",

@@ -56,7 +56,7 @@ def _password_page(person: User) -> str:
 @login_required
 def account(request: SignedInRequest) -> HttpResponse:
     form = _account_form(request)
-    context = {"form": form, **sidebar.page(request.user)}
+    context = {"form": form, **sidebar.frame(request.user)}
     if request.method != "POST":
         return render(request, "accounts/account.html", context)
     if not form.is_valid():

@@ -29,7 +29,9 @@ def new(request: SignedInRequest) -> HttpResponse:
 def collection(request: SignedInRequest) -> HttpResponse:
     """GET is a page of the sidebar; POST starts a conversation with its first message."""
     if request.method == "GET":
-        context = sidebar.page(request.user, request.GET.get("before", ""))
+        context = sidebar.page(
+            request.user, request.GET.get("before", ""), request.GET.get("show", "")
+        )
         return render(request, "conversations/_rows.html", context)
     message_form, settings_form = MessageForm(request.POST), SettingsForm(request.POST)
     if not (message_form.is_valid() and settings_form.is_valid()):
@@ -117,7 +119,7 @@ def _page(request: SignedInRequest, context: dict[str, Any]) -> HttpResponse:
     if wants_fragment(request):
         return render(request, f"{PAGE}#main", context)
     current: Conversation | None = context["conversation"]
-    return render(request, PAGE, {**context, **sidebar.page(request.user), "current": current})
+    return render(request, PAGE, {**context, **sidebar.frame(request.user), "current": current})
 
 
 def _refuse_new(

@@ -57,6 +57,6 @@ def _page(
         "form": form,
         "keys": request.user.keys.kept().order_by("-created_at", "-pk"),
         "most": settings.KEYS_PER_PERSON,
-        **sidebar.page(request.user),
+        **sidebar.frame(request.user),
     }
     return render(request, "accounts/keys.html", context, status=status)

@@ -102,6 +102,6 @@ def _page(
         "people": page,
         "operators": people.OPERATORS,
         "hours": settings.SIGNIN_LINK_HOURS,
-        **sidebar.page(request.user),
+        **sidebar.frame(request.user),
     }
     return render(request, "people/collection.html", context, status=status)

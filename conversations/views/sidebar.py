@@ -5,14 +5,18 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.http import Http404
 
-from conversations.models import Conversation, User
+from conversations import fragments
+from conversations.models import Conversation, ConversationQuerySet, Role, User
 
 
-def page(user: User, before: str = "") -> dict[str, Any]:
-    """`rows`, newest first, and `more`: the cursor of the next page, empty at the end."""
-    rows = Conversation.objects.shared_with(user).with_writing().newest_first()
+def page(user: User, before: str = "", show: str = "") -> dict[str, Any]:
+    """`rows`, newest first, and `more`: the cursor of the next page, empty at the end. `show`
+    chooses among them: "mine", "shared" by others, or "team-" with a team's public id."""
+    rows = _chosen(user, show).with_writing().newest_first()
+    rows = rows.with_faces(fragments.ROW_FACES + 1)
     if before:
         at, number = _parse(before)
         rows = rows.filter(Q(active_at__lt=at) | Q(active_at=at, pk__lt=number))
@@ -22,7 +26,26 @@ def page(user: User, before: str = "") -> dict[str, Any]:
     if len(found) > size:
         last = found[size - 1]
         more = f"{last.active_at.isoformat()}~{last.pk}"
-    return {"rows": found[:size], "more": more}
+    return {"rows": found[:size], "more": more, "show": show}
+
+
+def frame(user: User) -> dict[str, Any]:
+    """The first page, and what one may choose among."""
+    return page(user) | {"teams": user.teams.order_by(Lower("name"))}
+
+
+def _chosen(user: User, show: str) -> ConversationQuerySet:
+    kind, _dash, team = show.partition("-")
+    match kind:
+        case "" if not show:
+            return Conversation.objects.shared_with(user)
+        case "mine":
+            return Conversation.objects.shared_with(user, roles=[Role.OWNER])
+        case "shared":
+            return Conversation.objects.shared_with(user, roles=[Role.EDITOR, Role.VIEWER])
+        case "team" if "\0" not in team:
+            return Conversation.objects.shared_with(user).via_team(team)
+    raise Http404
 
 
 def _parse(cursor: str) -> tuple[datetime, int]:

@@ -31,12 +31,18 @@ function place(popover) {
 /** The row's menu is one element for all rows: it opens where it was asked for. */
 function toggleRowMenu(button) {
   opener = button;
+  byId("row-menu").dataset.role = button.closest(".item").dataset.role;
   if (!pressedToClose) byId("row-menu").showPopover();
   pressedToClose = false;
 }
 
-function step(popover, by) {
+function shownIn(popover) {
   const choices = [...popover.querySelectorAll("a, button:enabled, [role=option]")];
+  return choices.filter((choice) => choice.getClientRects().length);
+}
+
+function step(popover, by) {
+  const choices = shownIn(popover);
   const at = choices.indexOf(document.activeElement);
   choices.at(by === Infinity ? -1 : by === -Infinity ? 0 : (at + by) % choices.length)?.focus();
 }
@@ -62,7 +68,7 @@ export function startPopovers() {
     (event) => {
       const popover = event.target;
       if (event.newState !== "open" || !popover.matches(".menu-list, .models")) return;
-      const first = popover.querySelector("[aria-selected=true]") ?? popover.querySelector("a, button, [role=option]");
+      const first = popover.querySelector("[aria-selected=true]") ?? shownIn(popover)[0];
       first?.focus({ preventScroll: true });
     },
     true,

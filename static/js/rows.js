@@ -23,10 +23,14 @@ export function markRows() {
   }
 }
 
+/** Whether the list as it was chosen holds it; of a team's only the server knows. */
+const fits = ({ role }) =>
+  ({ "": true, mine: role === "owner", shared: role !== "owner" })[byId("filter").value];
+
 export function showRow(conversation, html, top) {
   const fresh = parse(html).querySelector(".item");
   const old = rowOf(conversation);
-  if (!fresh || leaving.has(conversation) || old?.querySelector("input")) return;
+  if (!fresh || (!old && !fits(fresh.dataset)) || leaving.has(conversation) || old?.querySelector("input")) return;
   const focused = old?.contains(document.activeElement) ? document.activeElement.className : null;
   const first = byId("rows").firstElementChild;
   if (old && (!top || old === first)) old.replaceWith(fresh);
@@ -34,6 +38,8 @@ export function showRow(conversation, html, top) {
     byId("rows").insertBefore(fresh, first);
     old?.remove();
   }
+  // The same for all who read it.
+  fresh.querySelector(`[data-face="${document.body.dataset.user}"]`)?.remove();
   window.htmx.process(fresh);
   showTimes(fresh);
   markRows();

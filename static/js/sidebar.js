@@ -28,7 +28,8 @@ function setRail(open) {
 }
 
 const ACTIONS = { rename, remove };
-const KEYS = { F2: rename, Delete: remove };
+const KEYS = { F2: "rename", Delete: "remove" };
+const MAY = { rename: ["owner", "editor"], remove: ["owner"] };
 
 function startRowMenu() {
   let conversation = "";
@@ -40,7 +41,9 @@ function startRowMenu() {
     ACTIONS[button.dataset.rowAction](rowOf(conversation));
   });
   on("keydown", ".row", (event, row) => {
-    KEYS[event.key]?.(row.closest(".item"));
+    const item = row.closest(".item");
+    const action = KEYS[event.key];
+    if (MAY[action]?.includes(item.dataset.role)) ACTIONS[action](item);
   });
 }
 

@@ -76,7 +76,8 @@ async function load(address) {
 
 /** The newest rows from the table: those that are gone leave, the others stand as they do there. */
 export async function syncRows() {
-  const page = await load(byId("rows").dataset.url).catch(() => null);
+  const address = `${byId("rows").dataset.url}?show=${byId("filter").value}`;
+  const page = await load(address).catch(() => null);
   if (!page) return;
   const fresh = [...page.querySelectorAll(".item")];
   const last = page.querySelector(".more") && fresh.at(-1).dataset.at;

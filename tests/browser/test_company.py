@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from conversations.models import Conversation, Participant, Role, User
 from tests.browser.dictation import Dictate
-from tests.browser.rows import newcomer
+from tests.browser.rows import conversation_of, newcomer
 from tests.browser.thread import (
     Visit,
     answer,
@@ -188,3 +188,34 @@ def test_the_drawer_by_keyboard_keeps_the_focus_and_gives_it_back(
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     expect(page.locator("#who")).to_be_focused()
+
+
+def test_the_list_is_narrowed_to_what_others_share_and_stays_so_while_things_happen(
+    visit: Visit, alice: User, bob: User
+) -> None:
+    conversation_of(alice, title="Mine alone")
+    theirs = conversation_of(bob, title="Of Bob")
+    take_part(theirs, alice, Role.VIEWER)
+    page = visit(alice)
+    expect(rows(page)).to_have_count(2)
+    shared = rows(page).filter(has_text="Of Bob")
+    expect(shared.get_by_role("img", name="Bob")).to_be_visible()
+    expect(shared.get_by_role("img", name="Alice")).to_have_count(0)
+    page.get_by_label("Which conversations").select_option("Shared with me")
+    expect(rows(page)).to_have_count(1)
+    his = visit(bob, f"/c/{theirs.public_id}/")
+    send(his, "Anybody here?")
+    expect(shared.locator("time")).to_be_visible()
+    expect(shared.get_by_role("img", name="Bob")).to_be_visible()
+    expect(shared.get_by_role("img", name="Alice")).to_have_count(0)
+    mine = visit(alice)
+    send(mine, "Something of my own")
+    expect(rows(mine)).to_have_count(3)
+    expect(rows(page)).to_have_count(1)
+    page.get_by_label("Which conversations").select_option("Mine")
+    expect(rows(page)).to_have_count(2)
+    shared = rows(mine).filter(has_text="Of Bob")
+    shared.locator(".row").press("F2")  # a viewer renames nothing
+    expect(shared.locator("input")).to_have_count(0)
+    shared.hover()
+    expect(shared.locator("[data-row-menu]")).to_be_hidden()

@@ -117,6 +117,10 @@ PEOPLE_FOUND = env.integer("PEOPLE_FOUND", 8, low=1, high=50, why="people that a
 PEOPLE_SEARCHES = env.integer(
     "PEOPLE_SEARCHES", 120, low=1, high=10_000, why="a minute and person; nobody types faster"
 )
+HISTORY_KEPT = env.integer(
+    "HISTORY_KEPT", 200, low=1, high=10_000, why="changes of a conversation's settings, with texts"
+)
+HISTORY_PAGE = env.integer("HISTORY_PAGE", 20, low=1, high=200, why="changes a page brings")
 SIDEBAR_PAGE = env.integer("SIDEBAR_PAGE", 40, low=5, high=200, why="rows a sidebar page brings")
 PEOPLE_PAGE = env.integer("PEOPLE_PAGE", 50, low=5, high=500, why="people a page lists")
 THREAD_PAGE = env.integer("THREAD_PAGE", 60, low=10, high=500, why="messages a thread page brings")

@@ -32,6 +32,7 @@ urlpatterns = [
     path("c/<slug:conversation>/settings/", conversations.settings, name="settings"),
     path("c/<slug:conversation>/deletion/", conversations.deletion, name="deletion"),
     path("c/<slug:conversation>/details/", details.details, name="details"),
+    path("c/<slug:conversation>/history/", details.history, name="history"),
     path("c/<slug:conversation>/candidates/", participants.candidates, name="candidates"),
     path("c/<slug:conversation>/participants/", participants.collection, name="participants"),
     path(

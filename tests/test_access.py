@@ -115,6 +115,7 @@ ROUTES = {
     "settings": Route({"POST": Verb("write", 200, SETTINGS_FORM)}),
     "deletion": Route({"POST": Verb("own", 204), "DELETE": Verb("own", 204, whose="deleted")}),
     "details": Route({"GET": Verb("read", 200)}),
+    "history": Route({"GET": Verb("read", 200, {"before": "1"})}),
     "candidates": Route({"GET": Verb("own", 200)}),
     "participants": Route({"POST": Verb("own", 200, INVITATION_FORM)}),
     "participant": Route({"DELETE": Verb("own", 200)}),
@@ -290,7 +291,7 @@ class World:
     ) -> HttpResponse:
         """The answer, with everything that it changed undone."""
         with transaction.atomic():
-            data = form if verb == "POST" else None
+            data = form if verb in {"GET", "POST"} else None
             response: Any = getattr(self.clients[who], verb.lower())(path, data or {})
             transaction.set_rollback(True)
         return response  # type: ignore[no-any-return]

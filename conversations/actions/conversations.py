@@ -7,6 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from conversations import audit, events, fragments
+from conversations.actions import history
 from conversations.actions.refusals import NothingToAnswer, TurnRunning
 from conversations.models import (
     Answers,
@@ -17,6 +18,7 @@ from conversations.models import (
     QueuedTurn,
     RightsChange,
     User,
+    What,
 )
 
 OF_A_ROW = ("public_id", "title", "active_at")
@@ -88,6 +90,8 @@ def tell_changed(conversation: Conversation, revision: int) -> None:
 
 def rename(*, conversation: Conversation, actor: User, title: str) -> None:
     with audit.action(actor, "conversation.renamed", conversation):
+        if title != conversation.title:
+            history.note(conversation, actor, What.TITLE, before=conversation.title, after=title)
         tell_changed(conversation, changed(conversation, title=title, is_named=True))
         tell_rows(conversation, moves=False)
 
@@ -104,6 +108,13 @@ def configure(
     """Sets what the next turns are asked with; without `answers` that stays as it is."""
     told = {name: value for name, value in parameters.items() if name != "stop"}  # people's words
     with audit.action(actor, "conversation.configured", conversation, model=model, parameters=told):
+        for what, before, after in (
+            (What.MODEL, conversation.model, model),
+            (What.PROMPT, conversation.system_prompt, system_prompt),
+            (What.PARAMETERS, conversation.parameters, parameters),
+        ):
+            if before != after:
+                history.note(conversation, actor, what, before=before, after=after)
         revision = changed(
             conversation,
             model=model,

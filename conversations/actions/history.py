@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from django.conf import settings
+
 from conversations.models import Change, Conversation, User, What
+
+SETTINGS = (What.TITLE, What.MODEL, What.PROMPT, What.PARAMETERS)
 
 
 def note(
@@ -14,7 +18,8 @@ def note(
     before: Any = None,
     after: Any = None,
 ) -> None:
-    """`before` and `after` are JSON values and may be words of people."""
+    """`before` and `after` are JSON values and may be words of people. Of settings the newest
+    HISTORY_KEPT are remembered; who took part and as what, always."""
     Change.objects.create(
         conversation=conversation,
         actor=actor,
@@ -23,3 +28,13 @@ def note(
         before=before,
         after=after,
     )
+    if what in SETTINGS:
+        _forget_oldest(conversation)
+
+
+def _forget_oldest(conversation: Conversation) -> None:
+    rows = conversation.changes.filter(what__in=SETTINGS)
+    newest_first = rows.order_by("-pk").values_list("pk", flat=True)
+    over = newest_first[settings.HISTORY_KEPT : settings.HISTORY_KEPT + 1].first()
+    if over is not None:
+        rows.filter(pk__lte=over).delete()

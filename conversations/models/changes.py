@@ -1,10 +1,12 @@
 """What was changed in a conversation, for those who take part in it."""
 
+from typing import Any, Self
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from conversations.models.conversations import Conversation
+from conversations.models.conversations import Conversation, Role
 from conversations.models.people import User
 
 
@@ -18,6 +20,12 @@ class What(models.TextChoices):
     ROLE = "role", _("role")
     REMOVED = "removed", _("removed")
     LEFT = "left", _("left")
+
+
+class ChangeQuerySet(models.QuerySet["Change"]):
+    def newest(self, most: int, before: int | None = None) -> Self:
+        rows = self.filter(pk__lt=before) if before else self
+        return rows.select_related("actor", "person").order_by("-pk")[:most]
 
 
 class Change(models.Model):
@@ -34,5 +42,40 @@ class Change(models.Model):
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
 
+    objects = ChangeQuerySet.as_manager()
+
     def __str__(self) -> str:
         return f"{self.what} of {self.conversation}"
+
+    @property
+    def by_themselves(self) -> bool:
+        return self.actor_id == self.person_id
+
+    @property
+    def role_before(self) -> str:
+        return _role(self.before)
+
+    @property
+    def role_after(self) -> str:
+        """What they came as, or became."""
+        return _role(self.after["role"] if isinstance(self.after, dict) else self.after)
+
+    @property
+    def parameters(self) -> list[tuple[str, str, str]]:
+        """Those that differ: name, before, after; empty text for the model's default."""
+        before, after = self.before or {}, self.after or {}
+        return [
+            (name, _value(before.get(name)), _value(after.get(name)))
+            for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)
+        ]
+
+
+def _role(value: Any) -> str:
+    return str(Role(value).label) if value in Role else ""
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return " · ".join(str(one) for one in value)
+    return "" if value is None else str(value)

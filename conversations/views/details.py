@@ -22,6 +22,18 @@ def details(request: SignedInRequest, conversation: str) -> HttpResponse:
     return page(request, access.conversation(request.user, conversation, to="read"))
 
 
+@login_required
+@require_GET
+def history(request: SignedInRequest, conversation: str) -> HttpResponse:
+    """What was changed before the change with this number."""
+    row = access.conversation(request.user, conversation, to="read")
+    before = request.GET.get("before", "")
+    if not (before.isascii() and before.isdigit() and len(before) < 19):
+        raise Http404
+    context = {"conversation": row, **_history(row, int(before))}
+    return render(request, "conversations/_changes.html", context)
+
+
 def page(
     request: SignedInRequest, conversation: Conversation, *, status: int = 200, **news: Any
 ) -> HttpResponse:
@@ -44,6 +56,7 @@ def _about(user: User, conversation: Conversation) -> dict[str, Any]:
         "is_owner": mine == Role.OWNER,
         "is_last_owner": [one.user_id for one in owners] == [user.pk],
         "most": portal.PARTICIPANTS_PER_CONVERSATION,
+        **_history(conversation),
     }
     if mine == Role.OWNER:
         about["invite_form"] = InviteForm(inviter=user)
@@ -54,3 +67,10 @@ def _about(user: User, conversation: Conversation) -> dict[str, Any]:
         about["link_form"] = InviteLinkForm()
         about["links_allowed"] = portal.INVITE_LINKS_PER_CONVERSATION > 0
     return about
+
+
+def _history(conversation: Conversation, before: int | None = None) -> dict[str, Any]:
+    """`changes`, newest first, and the number of the last where there are `earlier` ones."""
+    most = portal.HISTORY_PAGE
+    found = list(conversation.changes.newest(most + 1, before))
+    return {"changes": found[:most], "earlier": found[most - 1].pk if len(found) > most else None}

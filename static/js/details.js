@@ -38,6 +38,15 @@ function followFocus() {
   });
 }
 
+/** Earlier pages of the history. */
+function followPages() {
+  document.addEventListener("htmx:load", ({ detail }) => {
+    if (!detail.elt.matches?.(".changes > li")) return;
+    byId("details-history").dataset.paged = "";
+    showDates(detail.elt);
+  });
+}
+
 /** Parts in which nobody is busy become as a fresh page has them; all of it for another role. */
 async function refresh() {
   if (!byId("details")?.matches(":popover-open")) return;
@@ -52,7 +61,9 @@ async function refresh() {
 }
 
 function swap(old, fresh) {
-  if (!old || old.isEqualNode(fresh) || old.querySelector(":popover-open")) return;
+  // Not what somebody has unfolded: a menu, two texts, earlier pages of the history.
+  if (!old || old.isEqualNode(fresh) || old.querySelector(":popover-open, details[open]")) return;
+  if (old.id === "details-history" && old.dataset.paged) return;
   const had = old.contains(document.activeElement) && document.activeElement.closest("[id]").id;
   old.replaceWith(fresh);
   window.htmx.process(fresh);
@@ -62,3 +73,4 @@ function swap(old, fresh) {
 document.addEventListener("synced", refresh);
 showDates(document);
 followFocus();
+followPages();

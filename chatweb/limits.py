@@ -113,6 +113,15 @@ INVITE_LINKS_PER_CONVERSATION = env.integer(
 INVITE_LINK_DAYS = env.integer(
     "INVITE_LINK_DAYS", 30, low=1, high=365, why="no link lets people in for longer"
 )
+SHARES_PER_CONVERSATION = env.integer(
+    "SHARES_PER_CONVERSATION", 20, low=0, high=1000, why="open at a time; 0: nothing is shared"
+)
+SHARE_DAYS = env.integer(
+    "SHARE_DAYS", 90, low=1, high=3650, why="whoever wants it for longer shares it again"
+)
+SHARE_POLL_SECONDS = env.seconds(
+    "SHARE_POLL_SECONDS", 5, low=1, high=600, why="how often a shared live page asks for more"
+)
 PEOPLE_FOUND = env.integer("PEOPLE_FOUND", 8, low=1, high=50, why="people that a search offers")
 PEOPLE_SEARCHES = env.integer(
     "PEOPLE_SEARCHES", 120, low=1, high=10_000, why="a minute and person; nobody types faster"

@@ -200,6 +200,11 @@ PEOPLE_FIND_EACH_OTHER = env.switch(
     True,
     why="people invite each other by name; off: only by the whole mail address",
 )
+SHARE_LINKS = env.switch(
+    "SHARE_LINKS",
+    False,
+    why="owners may share a conversation by a secret address that asks for no sign-in",
+)
 
 ACCOUNT_ADAPTER = "conversations.accounts.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None

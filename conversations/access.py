@@ -23,6 +23,7 @@ from django.utils import timezone
 from conversations.models import (
     KEY_PREFIX_CHARACTERS,
     WRITING,
+    Audience,
     Conversation,
     Generation,
     InviteLink,
@@ -31,6 +32,7 @@ from conversations.models import (
     Participant,
     QueuedTurn,
     Role,
+    Share,
     Team,
     User,
 )
@@ -151,6 +153,50 @@ def invite_link(user: User | AnonymousUser, public_id: str, link: str) -> Invite
         raise Http404
     found.conversation = row
     return found
+
+
+def share(user: User | AnonymousUser, public_id: str, share: str) -> Share:
+    """Of a conversation that the user owns; revoked ones and such that ended included."""
+    row = conversation(user, public_id, to="own")
+    found = row.shares.filter(public_id=_possible(share)).first()
+    if found is None:
+        raise Http404
+    found.conversation = row
+    return found
+
+
+def own_share(user: User, share: str) -> Share:
+    """One that the user made, of a conversation that they own."""
+    found = shares_of(user).filter(public_id=_possible(share)).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def shares_of(user: User) -> QuerySet[Share]:
+    """The open ones that the user made, newest first."""
+    mine = Share.objects.open().filter(created_by=user)
+    return mine.select_related("conversation").order_by("-pk")
+
+
+def shared(user: User | AnonymousUser, public_id: str) -> Share:
+    """What somebody shared with anyone who is signed in."""
+    if not user.is_authenticated or not user.is_active:
+        raise Http404
+    return _shared(audience=Audience.PEOPLE, public_id=_possible(public_id))
+
+
+def shared_by_link(token: str) -> Share:
+    """What whoever has this secret may read."""
+    return _shared(audience=Audience.LINK, token_hash=sha256(token.encode()).hexdigest())
+
+
+def _shared(**which: str) -> Share:
+    rows = Share.objects.open().select_related("conversation", "created_by")
+    row = rows.filter(**which).first()
+    if row is None:
+        raise Http404
+    return row
 
 
 def people_by_name(text: str) -> QuerySet[User]:

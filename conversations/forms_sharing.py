@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from conversations import access
 from conversations.actions import people
-from conversations.models import Role, User
+from conversations.models import Audience, Role, User
 
 # An owner is made of somebody who takes part: never of whoever opens a link, or a whole team.
 INVITED_AS = [(Role.EDITOR.value, Role.EDITOR.label), (Role.VIEWER.value, Role.VIEWER.label)]
@@ -103,13 +103,39 @@ class InviteLinkForm(forms.Form):
     max_uses = forms.IntegerField(required=False, min_value=1)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        offered = [days for days in DAYS if days <= settings.INVITE_LINK_DAYS]
-        initial = {"role": Role.EDITOR, "days": min(7, offered[-1])}
-        super().__init__(*args, **{"initial": initial, **kwargs})
-        self.fields["days"].choices = [(days, days) for days in offered]  # type: ignore[attr-defined]
+        super().__init__(*args, **{"initial": {"role": Role.EDITOR, "days": 7}, **kwargs})
+        _offer(self.fields["days"], settings.INVITE_LINK_DAYS)
         most = settings.PARTICIPANTS_PER_CONVERSATION
         self.fields["max_uses"].validators.append(MaxValueValidator(most))
 
     @property
     def lifetime(self) -> timedelta:
         return timedelta(days=self.cleaned_data["days"])
+
+
+class ShareForm(forms.Form):
+    audience = forms.ChoiceField()
+    is_live = forms.ChoiceField(
+        choices=[("", gettext_lazy("as it is now")), ("live", gettext_lazy("live"))],
+        required=False,
+    )
+    days = forms.TypedChoiceField(coerce=int)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        initial = {"audience": Audience.PEOPLE, "days": 30}
+        super().__init__(*args, **{"initial": initial, **kwargs})
+        audiences = Audience.choices if settings.SHARE_LINKS else Audience.choices[:1]
+        self.fields["audience"].choices = audiences  # type: ignore[attr-defined]
+        _offer(self.fields["days"], settings.SHARE_DAYS)
+
+    def clean_is_live(self) -> bool:
+        return bool(self.cleaned_data["is_live"])
+
+    @property
+    def lifetime(self) -> timedelta:
+        return timedelta(days=self.cleaned_data["days"])
+
+
+def _offer(field: forms.Field, most: int) -> None:
+    """As many days as the setting allows; it is read when the form is used."""
+    field.choices = [(days, days) for days in DAYS if days <= most]  # type: ignore[attr-defined]

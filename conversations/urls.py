@@ -15,6 +15,8 @@ from conversations.views import (
     people,
     portal,
     queue,
+    shared,
+    shares,
 )
 
 urlpatterns = [
@@ -53,6 +55,10 @@ urlpatterns = [
         invitelinks.invite_link,
         name="invite_link",
     ),
+    path("c/<slug:conversation>/shares/", shares.collection, name="shares"),
+    path("c/<slug:conversation>/shares/<slug:share>/", shares.share, name="share"),
+    # /shared/<share>/: for anyone who is signed in
+    path("shared/<slug:share>/", shared.shared, name="shared"),
     # /m/<message>/
     path("m/<slug:message>/alternatives/", alternatives.create, name="alternatives"),
     path("m/<slug:message>/continuations/", alternatives.go_on, name="continuations"),
@@ -71,10 +77,14 @@ urlpatterns = [
     path("link/<str:token>/", accounts.link, name="link"),
     # /link/join/<token>/: an invite link; under /link/, of which no log keeps the rest
     path("link/join/<str:token>/", invitelinks.join, name="join"),
+    # /link/share/<token>/: for whoever has the address
+    path("link/share/<str:token>/", shared.by_link, name="shared_link"),
     # /account/, /people/
     path("account/", accounts.account, name="account"),
     path("account/keys/", keys.collection, name="keys"),
     path("account/keys/<slug:key>/revocation/", keys.revocation, name="revocation"),
+    path("account/shares/", shares.own, name="own_shares"),
+    path("account/shares/<slug:share>/revocation/", shares.revocation, name="share_revocation"),
     path("people/", people.collection, name="people"),
     path("people/<slug:person>/links/", people.links, name="links"),
     path("people/<slug:person>/suspension/", people.suspension, name="suspension"),

@@ -23,6 +23,7 @@ from pytest_django import Settings
 from conversations import access, actions
 from conversations.actions import keys
 from conversations.models import (
+    Audience,
     Conversation,
     Generation,
     Key,
@@ -124,6 +125,11 @@ ROUTES = {
     "departure": Route({"POST": Verb("read", 204)}),
     "invite_links": Route({"POST": Verb("own", 200, {"role": "viewer", "days": "7"})}),
     "invite_link": Route({"DELETE": Verb("own", 200)}),
+    "shares": Route({"POST": Verb("own", 200, {"audience": "people", "days": "7"})}),
+    "share": Route({"DELETE": Verb("own", 200)}),
+    "shared": Route({"GET": Verb("signed in", 200), "HEAD": Verb("signed in", 200)}),
+    "own_shares": Route({"GET": Verb("signed in", 200)}),
+    "share_revocation": Route({"POST": Verb("own", 302)}),
     "alternatives": Route({"POST": Verb("write", 204)}),
     "continuations": Route({"POST": Verb("write", 204)}),
     "head": Route({"POST": Verb("write", 204)}),
@@ -161,7 +167,15 @@ ROUTES = {
     "reactivation": Route({"POST": Verb("operate", 302)}),
 }
 # Pages for people who are not signed in, or that are the same for all; tried further below.
-OPEN = {"brand", "link", "join", "account_login", "account_logout", "account_inactive"}
+OPEN = {
+    "brand",
+    "link",
+    "join",
+    "shared_link",
+    "account_login",
+    "account_logout",
+    "account_inactive",
+}
 PASSWORDS = {"account_change_password", "account_set_password"}
 
 
@@ -201,7 +215,16 @@ class World:
             "foreign": self._rows(self.stranger),
             "deleted": self._rows(self.people["owner"]),
             "missing": dict.fromkeys(
-                ("conversation", "message", "question", "generation", "key", "turn", "link"),
+                (
+                    "conversation",
+                    "message",
+                    "question",
+                    "generation",
+                    "key",
+                    "turn",
+                    "link",
+                    "share",
+                ),
                 "z" * 20,
             ),
         }
@@ -247,8 +270,16 @@ class World:
             lifetime=timedelta(days=1),
             max_uses=None,
         )
+        share, _none = actions.shares.make(
+            conversation=conversation,
+            actor=owner,
+            audience=Audience.PEOPLE,
+            is_live=True,
+            lifetime=timedelta(days=1),
+        )
         return {
             "conversation": conversation.public_id,
+            "share": share.public_id,
             "link": conversation.invite_links.get().public_id,
             "message": sent.answer.public_id,
             "question": sent.question.public_id,

@@ -8,7 +8,16 @@ from django.test import Client
 from pytest_django import Settings
 
 from conversations import actions
-from conversations.models import AuditEntry, Change, Conversation, Participant, Role, User, What
+from conversations.models import (
+    Answers,
+    AuditEntry,
+    Change,
+    Conversation,
+    Participant,
+    Role,
+    User,
+    What,
+)
 from tests.conftest import person
 
 pytestmark = pytest.mark.django_db
@@ -49,12 +58,14 @@ def test_a_line_for_each_thing_that_changed_with_what_it_was(
         model="indigo-owl-4",
         parameters={"temperature": 0.5, "stop": ["END", "STOP"]},
         system_prompt="Be brief.",
+        answers=Answers.CALLED,
     )
     configure(conversation, alice, system_prompt="", parameters={"temperature": 0.5})
     page = shown(alice, conversation)
     assert "Alice renamed it from “Slow export” to “Faster export”" in page
     assert "Alice changed the model from crimson-falcon-4 to indigo-owl-4" in page
     assert "Alice wrote a system prompt" in page
+    assert "Alice let the assistant answer only when called" in page
     assert "Alice took the system prompt away" in page
     assert "<code>temperature</code> default → 0.5" in page
     assert "<code>stop</code> default → END · STOP" in page

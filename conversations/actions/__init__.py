@@ -8,6 +8,7 @@ from conversations.actions import (
     messages,
     participants,
     queue,
+    shares,
     workers,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "messages",
     "participants",
     "queue",
+    "shares",
     "workers",
 ]

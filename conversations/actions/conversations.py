@@ -112,6 +112,7 @@ def configure(
             (What.MODEL, conversation.model, model),
             (What.PROMPT, conversation.system_prompt, system_prompt),
             (What.PARAMETERS, conversation.parameters, parameters),
+            (What.ANSWERS, conversation.answers, answers or conversation.answers),
         ):
             if before != after:
                 history.note(conversation, actor, what, before=before, after=after)

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from conversations.models import Change, Conversation, User, What
 
-SETTINGS = (What.TITLE, What.MODEL, What.PROMPT, What.PARAMETERS)
+SETTINGS = (What.TITLE, What.MODEL, What.PROMPT, What.PARAMETERS, What.ANSWERS)
 
 
 def note(

@@ -36,7 +36,7 @@ from conversations.models.people import (
     User,
 )
 from conversations.models.queue import Held, QueuedTurn
-from conversations.models.sharing import InviteLink
+from conversations.models.sharing import Audience, InviteLink, Share
 from conversations.models.workers import Worker
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "OPEN",
     "WRITING",
     "Answers",
+    "Audience",
     "AuditEntry",
     "Author",
     "Budget",
@@ -73,6 +74,7 @@ __all__ = [
     "RightsChange",
     "Role",
     "Scope",
+    "Share",
     "Source",
     "State",
     "Team",

@@ -15,11 +15,14 @@ class What(models.TextChoices):
     MODEL = "model", _("model")
     PROMPT = "prompt", _("system prompt")
     PARAMETERS = "parameters", _("parameters")
+    ANSWERS = "answers", _("when the assistant answers")
     INVITED = "invited", _("invited")
     JOINED = "joined", _("joined by a link")
     ROLE = "role", _("role")
     REMOVED = "removed", _("removed")
     LEFT = "left", _("left")
+    SHARED = "shared", _("shared")
+    REVOKED = "revoked", _("share revoked")
 
 
 class ChangeQuerySet(models.QuerySet["Change"]):

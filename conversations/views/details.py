@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from conversations import access
-from conversations.forms_sharing import InviteForm, InviteLinkForm
+from conversations.forms_sharing import InviteForm, InviteLinkForm, ShareForm
 from conversations.models import Conversation, Role, User
 from conversations.views.requests import SignedInRequest
 
@@ -65,6 +65,10 @@ def _about(user: User, conversation: Conversation) -> dict[str, Any]:
             conversation.invite_links.open().select_related("created_by").order_by("pk")
         )
         about["link_form"] = InviteLinkForm()
+        shares = conversation.shares.open().select_related("created_by")
+        about["shares"] = shares.order_by("pk")
+        about["share_form"] = ShareForm()
+        about["shares_allowed"] = portal.SHARES_PER_CONVERSATION > 0
         about["links_allowed"] = portal.INVITE_LINKS_PER_CONVERSATION > 0
     return about
 

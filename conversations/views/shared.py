@@ -1,0 +1,93 @@
+"""What readers from outside see of a conversation: its words, and nothing that could be done."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Page, Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_safe
+
+from conversations import access
+from conversations.fragments import Article
+from conversations.models import Kind, Message, Share
+from conversations.views.requests import SignedInRequest
+
+PAGE = "conversations/shared.html"
+
+
+@require_safe
+@login_required
+def shared(request: SignedInRequest, share: str) -> HttpResponse:
+    return _page(request, access.shared(request.user, share))
+
+
+@sensitive_variables("token")
+@require_safe
+def by_link(request: HttpRequest, token: str) -> HttpResponse:
+    """For whoever has the address, signed in or not."""
+    try:
+        response = _page(request, access.shared_by_link(token))
+    except Http404:
+        response = render(request, "conversations/shared_gone.html", status=410)
+    # The address is the secret: it goes with no link that an answer holds, and into no search.
+    response["Referrer-Policy"] = "no-referrer"
+    response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+    return response
+
+
+def _page(request: HttpRequest, share: Share) -> HttpResponse:
+    if request.GET.get("rev") == str(share.conversation.revision) and not _grows(share):
+        return HttpResponse(status=204)  # a live page has it all
+    page = _messages(share, request.GET.get("page"))
+    context: dict[str, Any] = {
+        "share": share,
+        "conversation": share.conversation,
+        "page": page,
+        "articles": [_article(share, message) for message in page],
+        "shared": True,
+        "poll_seconds": settings.SHARE_POLL_SECONDS if share.is_live else 0,
+    }
+    part = "#messages" if request.headers.get("HX-Request") else ""
+    response = render(request, f"{PAGE}{part}", context)
+    response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
+    return response
+
+
+def _grows(share: Share) -> bool:
+    """An answer is being written: its words come without a new revision."""
+    return share.conversation.generations.filter(settled_at=None).exists()
+
+
+def _messages(share: Share, number: str | None) -> "Page[Message]":
+    """The branch without the notes, oldest first; what was deleted is gone here as well."""
+    end = share.conversation.head_id if share.is_live else share.head_id
+    branch = Message.objects.branch_to(end).filter(deleted_at=None, kind=Kind.TURN)
+    rows = branch.for_thread().prefetch_related("versions")
+    return Paginator(rows, settings.TRANSCRIPT_PAGE).get_page(number)
+
+
+def _article(share: Share, message: Message) -> Article:
+    message.reasoning = ""
+    if share.is_live:
+        return Article.of(message)
+    return Article.written_by(_as_it_was(share, message), message)
+
+
+def _as_it_was(share: Share, message: Message) -> Any:
+    """Takes back from the message what came after the snapshot: edits, and what a continued answer
+    grew by. Its generation of that time, or None."""
+    choices = list(message.choices.all())
+    before = [one for one in choices if one.generation.created_at <= share.created_at]
+    later = [one for one in choices if one.generation.created_at > share.created_at]
+    replaced = [one for one in message.versions.all() if one.replaced_at > share.created_at]
+    text = message.text
+    if replaced:
+        text = min(replaced, key=lambda version: version.replaced_at).text
+    elif before and later:
+        text = text[: later[0].starts_at]
+    if text != message.text:
+        message.text, message.html, message.html_version = text, "", 0
+    return before[-1].generation if before else None

@@ -74,7 +74,7 @@ def test_anyone_who_is_signed_in_reads_and_nobody_else(
     page = text_of(signed_in(charlie).get(path))
     assert "Slow export" in page
     assert "It reads every row." in page
-    assert "Shared by Alice" in page
+    assert "Shared read-only by Alice" in page
     outside = Client().get(path)
     assert outside.status_code == 302
     assert outside["Location"].startswith("/accounts/login/")

@@ -88,7 +88,7 @@ function insert(list, article, before) {
   dressCode(article);
   markOwn(article);
   showTimes(article);
-  window.htmx.process(article);
+  window.htmx?.process(article);
 }
 
 /** Makes a text equal to another one. Blocks that are the same are not touched, so what somebody
@@ -127,7 +127,7 @@ function morph(old, fresh) {
   });
   markOwn(old);
   showTimes(old);
-  window.htmx.process(old);
+  window.htmx?.process(old);
 }
 
 /** An article is the same for all who see it; what only its author may do is shown by this. */

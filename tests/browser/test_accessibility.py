@@ -12,7 +12,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from conversations import actions
 from conversations.actions import people
-from conversations.models import Conversation, Participant, Purpose, Role, State, User
+from conversations.models import Audience, Conversation, Participant, Purpose, Role, State, User
 from tests.browser.dictation import Dictate
 from tests.browser.rows import add_turn, conversation_of, newcomer
 from tests.browser.thread import Visit, answer, send, until_ready, words
@@ -217,6 +217,25 @@ def test_an_invite_link_good_and_gone(
     page = visit(bob, f"/link/join/{token}/")
     look(page)
     page.goto("/link/join/gone/")
+    look(page)
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_what_is_shared(visit: Visit, alice: User, bob: User, watch: Watch, is_live: bool) -> None:
+    watch.allow("404")
+    conversation = every_ending(alice)
+    share, _none = actions.shares.make(
+        conversation=conversation,
+        actor=alice,
+        audience=Audience.PEOPLE,
+        is_live=is_live,
+        lifetime=timedelta(hours=1),
+    )
+    look(visit(bob, f"/shared/{share.public_id}/"))
+    look(visit(alice, "/account/shares/"))
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    page.locator("#who").click()
+    page.locator("#details-history").scroll_into_view_if_needed()
     look(page)
 
 

@@ -15,13 +15,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from django.db import connection
 
 from conversations.actions import people
 from conversations.localmodel import free_port
 from conversations.models import Generation, Purpose, User
 from tests.processes import Program, program
-from tests.relays import database_locked
+from tests.relays import database_locked, database_url
 from tests.upstream import ScriptedUpstream
 from tests.viewers import session_of
 
@@ -39,7 +38,7 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as running, ScriptedUpstream.in_thread() as upstream:
         env = {
             "DJANGO_SETTINGS_MODULE": "chatweb.settings",
-            "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+            "DATABASE_URL": database_url(),
             "UPSTREAM_BASE_URL": upstream.base_url,
             "RELAY_POLL_SECONDS": "0.1",
             "METRICS_TOKEN": TOKEN,

@@ -34,10 +34,11 @@ hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The suite uses the machine's cores. Browsers and whole portals want them for themselves."""
+    """The suite uses the machine's cores, with one worker more for while others wait for a clock.
+    Browsers and whole portals want the cores for themselves."""
     alone = {"browser", "system"} & {Path(argument).name for argument in config.args}
     alone |= {Path(argument).parent.name for argument in config.args} & {"browser", "system"}
-    return 0 if alone else min(os.cpu_count() or 1, 4)
+    return 0 if alone else min((os.cpu_count() or 1) + 1, 5)
 
 
 @pytest.fixture(scope="session")

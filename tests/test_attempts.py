@@ -1,38 +1,16 @@
 """Sign-in attempts are counted for the portal as a whole, however many processes serve it."""
 
-import pytest
 from django.test import Client
 from pytest_django import Settings
 
 from conversations.models import CacheEntry, User
-from tests.processes import program
-from tests.relays import database_url
 
 LOGIN = "/accounts/login/"
-
-
-def try_elsewhere(address: str, times: int) -> int:
-    """How often another process lets them try."""
-    env = {
-        "DJANGO_SETTINGS_MODULE": "chatweb.settings",
-        "DATABASE_URL": database_url(),
-        "ALLOWED_HOSTS": "testserver",
-    }
-    with program("-m", "tests.attempts_process", address, str(times), env=env) as other:
-        return int(other.line_with("tried ").split()[-1])
 
 
 def is_refused(address: str) -> bool:
     answer = Client().post(LOGIN, {"login": address, "password": "wrong"})
     return "Too many" in answer.content.decode()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_processes_count_wrong_passwords_together(alice: User, bob: User) -> None:
-    assert not is_refused(alice.email)
-    assert try_elsewhere(alice.email, 6) == 4  # five in five minutes, here and there
-    assert is_refused(alice.email)
-    assert not is_refused(bob.email)
 
 
 def test_attempts_outlive_the_process_in_a_table_of_their_own(alice: User) -> None:

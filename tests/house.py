@@ -20,7 +20,7 @@ from tests.viewers import Viewer, session_of
 class Web:
     """One `manage.py serve`."""
 
-    def __init__(self, running: Program, patience: float = 30) -> None:
+    def __init__(self, running: Program, patience: float = 120) -> None:
         self.program = running
         ready = running.line_with(" serves Chatweb at ", patience)
         self.port = int(ready.rpartition(":")[2])
@@ -37,7 +37,7 @@ class House:
     def __init__(self, programs: ExitStack, **env: str) -> None:
         self._programs = programs
         self.manage: tuple[str, ...] = ("manage.py",)
-        self.patience = 30.0  # seconds for a process to be there
+        self.patience = 120.0  # seconds for a process to be there, on a machine with other work
         self.env = {
             "DJANGO_SETTINGS_MODULE": "chatweb.settings",
             "DATABASE_URL": database_url(),

@@ -43,7 +43,7 @@ class Program:
             self._incoming.put(line)
         self._incoming.put(None)
 
-    def line_with(self, text: str, seconds: float = 30) -> str:
+    def line_with(self, text: str, seconds: float = 90) -> str:
         """The next line that holds `text`; fails when none comes in time or the program ends."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:

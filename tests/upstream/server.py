@@ -166,9 +166,10 @@ class ScriptedUpstream:
         await scenario.play(wire, request, **options)
 
     def _choose(self, request: Request) -> tuple[str, dict[str, Any]]:
-        if self._script:
+        asks = request.method == "POST"  # a look at the models takes nothing that was prepared
+        if asks and self._script:
             return self._script.popleft()
-        if request.method == "POST" and (found := _IN_TEXT.search(question(request.json))):
+        if asks and (found := _IN_TEXT.search(question(request.json))):
             pairs = (pair.split("=", 1) for pair in found[2].split())
             return found[1], {key: _value(text) for key, text in pairs}
         return self._scenario, {}

@@ -146,7 +146,7 @@ async def test_a_cut_line_keeps_what_came_and_asks_nobody_again(
         await begun(watching, dictation, generation)
         line.cut()
         await ended(watching, generation, "One")
-    assert len(upstream.requests) == 1
+    assert len(upstream.asked) == 1
 
 
 async def test_a_line_that_comes_and_goes_makes_one_answer_of_one_request(
@@ -170,5 +170,5 @@ async def test_a_line_that_comes_and_goes_makes_one_answer_of_one_request(
         assert (await settled(generation)).state == State.DONE
         await watching.next("settled")
         assert watching.text(generation.public_id) == "One two"
-    assert len(upstream.requests) == 1
+    assert len(upstream.asked) == 1
     assert await db(Generation.objects.filter(conversation=conversation).count) == 1

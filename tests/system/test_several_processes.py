@@ -184,7 +184,7 @@ async def test_a_relay_that_cannot_wait_hands_its_answer_on(
         await same(rest, "One two", watching)
         await watching.next("settled", 2)
     assert await text_of(rest) == "One two"
-    assert upstream.requests[-1].json["messages"][-1] == {"role": "assistant", "content": "One "}
+    assert upstream.asked[-1].json["messages"][-1] == {"role": "assistant", "content": "One "}
 
 
 async def test_what_a_killed_relay_wrote_is_explained_by_another_and_continued_if_allowed(

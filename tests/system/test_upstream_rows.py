@@ -53,7 +53,7 @@ async def test_row(
     server.forget()
     for name, options in quirk.played:
         server.script(name, **options)
-    before = len(server.requests)
+    before = len(server.asked)
     async with await viewer(web, alice) as watching:
         await watching.watch(conversation)
         generation = await ask(conversation, alice)
@@ -61,7 +61,7 @@ async def test_row(
         final = (await watching.next("settled"))["html"]
         grown = watching.answers.get(generation.public_id)
     message = await db(answer_of, generation)
-    requests = server.requests[before:]
+    requests = server.asked[before:]
 
     assert (row.state, row.finish_reason or row.error_code) == (quirk.state, quirk.why)
     assert (row.prompt_tokens, row.completion_tokens)[: 2 * bool(quirk.tokens[0])] in (

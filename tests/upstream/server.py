@@ -61,6 +61,11 @@ class ScriptedUpstream:
     def port(self) -> int:
         return self._port
 
+    @property
+    def asked(self) -> list[Request]:
+        """The requests for answers: portals also look at the models every now and then."""
+        return [request for request in self.requests if request.method == "POST"]
+
     def script(self, name: str, **options: Any) -> Self:
         """Make the next unscripted answer play this scenario; calls queue up."""
         scenarios.find(name)

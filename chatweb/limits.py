@@ -205,6 +205,10 @@ BUDGET_ANSWER_TOKENS = env.integer(
     high=2**31 - 1,
     why="the longest answer where a budget holds and nobody has set one: so much is reserved",
 )
+USAGE_DAYS = env.integer(
+    "USAGE_DAYS", 366, low=1, high=3660, why="days that one report covers; each is a bar"
+)
+USAGE_ROWS = env.integer("USAGE_ROWS", 200, low=5, high=10_000, why="rows that a report shows")
 BUDGET_METER_PERCENT = env.integer(
     "BUDGET_METER_PERCENT", 80, low=0, high=100, why="from here on people see how full a budget is"
 )

@@ -17,6 +17,7 @@ from conversations.views import (
     queue,
     shared,
     shares,
+    usage,
 )
 
 urlpatterns = [
@@ -89,4 +90,9 @@ urlpatterns = [
     path("people/<slug:person>/links/", people.links, name="links"),
     path("people/<slug:person>/suspension/", people.suspension, name="suspension"),
     path("people/<slug:person>/reactivation/", people.reactivation, name="reactivation"),
+    # /usage/: numbers alone; everybody's, and one's own
+    path("usage/", usage.everybody, name="usage"),
+    path("usage/table.csv", usage.table, name="usage_table"),
+    path("usage/mine/", usage.mine, name="my_usage"),
+    path("usage/mine/table.csv", usage.my_table, name="my_usage_table"),
 ]

@@ -162,6 +162,15 @@ ROUTES = {
             "POST": Verb("operate", 422),
         }
     ),
+    **{
+        name: Route({"GET": Verb(right, 200), "HEAD": Verb(right, 200)})
+        for name, right in {
+            "usage": "operate",
+            "usage_table": "operate",
+            "my_usage": "signed in",
+            "my_usage_table": "signed in",
+        }.items()
+    },
     "links": Route({"POST": Verb("operate", 200)}),
     "suspension": Route({"POST": Verb("operate", 302)}),
     "reactivation": Route({"POST": Verb("operate", 302)}),

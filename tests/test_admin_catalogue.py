@@ -79,7 +79,7 @@ def test_models_are_listed_with_their_state_and_no_key(
         assert CANARY not in html
         assert "lab.internal" not in html
     html = browser.get(MODELS).content.decode()
-    assert "offered, follows the settings" in html
+    assert "offered (settings)" in html
     assert "its server is not set up" in html
 
 
@@ -181,7 +181,7 @@ def errors(answer: Any) -> dict[str, Any]:
 
 
 def test_a_budget_is_set_through_its_action(browser: Client, alice: User) -> None:
-    form = budget(scope="person", user=alice.pk, amount="50000", contact="Olga")
+    form = budget(scope="person", person=alice.email.upper(), amount="50000", contact="Olga")
     assert browser.post(f"{BUDGETS}add/", form).status_code == 302
     row = Budget.objects.get()
     assert (row.user, row.limit, row.contact) == (alice, 50_000, "Olga")
@@ -206,7 +206,7 @@ def test_money_is_kept_in_nanos_and_shown_as_it_was_typed(
 
 def test_a_key_has_one_too(browser: Client, alice: User) -> None:
     key, _token = keys.make(user=alice, actor=alice, name="Nightly", expires_at=None, models=[])
-    form = budget(scope="key", of_key=key.public_id, amount="10", user=alice.pk)
+    form = budget(scope="key", of_key=key.prefix, amount="10", person=alice.email)
     assert browser.post(f"{BUDGETS}add/", form).status_code == 302
     row = Budget.objects.get()
     assert (row.key, row.user) == (key.public_id, None)
@@ -217,7 +217,9 @@ def test_a_key_has_one_too(browser: Client, alice: User) -> None:
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"scope": "person", "amount": "1"}, "user"),
+        ({"scope": "person", "amount": "1"}, "person"),
+        ({"scope": "person", "amount": "1", "person": "nobody@example.com"}, "person"),
+        ({"scope": "key", "amount": "1", "of_key": "lt_nobody"}, "of_key"),
         ({"scope": "team", "amount": "1"}, "team"),
         ({"scope": "key", "amount": "1"}, "of_key"),
         ({"amount": "0"}, "amount"),

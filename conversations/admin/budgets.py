@@ -13,27 +13,31 @@ from django.utils.translation import gettext_lazy as _
 from conversations import amounts, ledger
 from conversations.actions import budgets
 from conversations.admin.site import OperatorsRows, actor, site
-from conversations.models import Budget, Key, Scope, Unit
+from conversations.models import Budget, Key, Scope, Unit, User
 
 MOST_TOKENS = 10**15
 MOST_MONEY = 10**9  # a column holds nine times as many nanos
 
 
 class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    of_key = forms.ModelChoiceField(
-        Key.objects.none(),
+    person = forms.EmailField(
+        label=_("Person"),
+        required=False,
+        help_text=_("Where the budget is for a person: their email address."),
+    )
+    of_key = forms.CharField(
         label=_("Key"),
         required=False,
-        to_field_name="public_id",
+        max_length=60,
+        help_text=_("Where it is for a program's key: how the key begins."),
     )
     amount = forms.DecimalField(label=_("Limit"), max_digits=24, decimal_places=amounts.DIGITS)
 
     class Meta:
         model = Budget
-        fields = ("scope", "user", "team", "unit", "period", "contact", "is_active")
+        fields = ("scope", "team", "unit", "period", "contact", "is_active")
         widgets = {"scope": forms.RadioSelect, "unit": forms.RadioSelect}
         help_texts = {
-            "user": _("Where the budget is for a person."),
             "team": _(
                 "Where it is for a team. A person's use counts for the team that they joined first."
             ),
@@ -44,11 +48,12 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         budget = self.instance
-        if "of_key" in self.fields:
-            field = self.fields["of_key"]
-            field.queryset = Key.objects.kept().order_by("prefix")  # type: ignore[attr-defined]
-            field.help_text = _("Where it is for a program's key.")
-            self.initial["of_key"] = budget.key or None
+        if "scope" in self.fields:
+            self.fields["scope"].choices = Scope.choices  # type: ignore[attr-defined]
+            self.initial.setdefault("scope", Scope.PORTAL)
+        self.initial["person"] = budget.user.email if budget.user else ""
+        key = Key.objects.filter(public_id=budget.key).first() if budget.key else None
+        self.initial["of_key"] = key.prefix if key else ""
         if "amount" in self.fields:
             self.fields["amount"].help_text = gettext(
                 "In tokens, or in %(currency)s. Days and months begin at midnight, %(zone)s time."
@@ -58,11 +63,25 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
                 value = Decimal(budget.limit) / (amounts.NANO if is_money else 1)
                 self.initial["amount"] = f"{value.normalize():f}"
 
+    def clean_person(self) -> User | None:
+        email: str = self.cleaned_data["person"]
+        person = User.objects.filter(email__iexact=email).first() if email else None
+        if email and person is None:
+            raise forms.ValidationError(_("Nobody has this email address."))
+        return person
+
+    def clean_of_key(self) -> Key | None:
+        prefix: str = self.cleaned_data["of_key"]
+        key = Key.objects.kept().filter(prefix=prefix).first() if prefix else None
+        if prefix and key is None:
+            raise forms.ValidationError(_("No key in use begins like this."))
+        return key
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         scope = data.get("scope")
         for named, field in (
-            (Scope.PERSON, "user"),
+            (Scope.PERSON, "person"),
             (Scope.TEAM, "team"),
             (Scope.KEY, "of_key"),
         ):
@@ -88,7 +107,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     def _refuse_second(self, data: dict[str, Any]) -> None:
         same = Budget.objects.filter(
             scope=data["scope"],
-            user=data["user"],
+            user=data["person"],
             team=data["team"],
             key=self.key,
             unit=data["unit"],
@@ -118,9 +137,8 @@ class BudgetAdmin(OperatorsRows):
     list_per_page = 50
     search_fields = ("user__email", "team__name", "key")
     ordering = ("scope", "pk")
-    autocomplete_fields = ("user", "team")
     fields = (
-        "scope", "user", "team", "of_key", "unit", "amount", "period", "contact", "is_active",
+        "scope", "person", "team", "of_key", "unit", "amount", "period", "contact", "is_active",
     )  # fmt: skip
 
     @admin.display(description=_("for"))
@@ -150,7 +168,7 @@ class BudgetAdmin(OperatorsRows):
         form: BudgetForm,
         change: bool,  # noqa: ARG002
     ) -> None:
-        obj.user, obj.team = form.cleaned_data["user"], form.cleaned_data["team"]
+        obj.user, obj.team = form.cleaned_data["person"], form.cleaned_data["team"]
         obj.key, obj.limit = form.key, form.limit
         budgets.save(budget=obj, actor=actor(request))
 

@@ -84,7 +84,7 @@ PARAMETERS = {
 @admin.register(LanguageModel, site=site)
 class LanguageModelAdmin(OperatorsRows):
     form = ModelForm
-    list_display = ("model_id", "label", "upstream", "state", "whom", "prices", "position")
+    list_display = ("model_id", "label", "upstream", "state", "whom", "prices")
     list_filter = ("upstream", "is_offered", "teams")
     search_fields = ("model_id", "label")
     ordering = ("position", "pk")
@@ -109,7 +109,7 @@ class LanguageModelAdmin(OperatorsRows):
             return gettext("its server is not set up")
         if catalogue.find(row.model_id) is None:
             return gettext("not offered")
-        return gettext("offered") if row.edited_at else gettext("offered, follows the settings")
+        return gettext("offered") if row.edited_at else gettext("offered (settings)")
 
     @admin.display(description=_("only for"))
     def whom(self, row: LanguageModel) -> str:
@@ -130,6 +130,19 @@ class LanguageModelAdmin(OperatorsRows):
             return ()
         # The local model goes by its file's name, with our own word of warning.
         return ("model_id", "label", "description") if obj.upstream == LOCAL else ("model_id",)
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: object | None = None,
+        change: bool = False,
+        **kwargs: object,
+    ) -> type[forms.ModelForm]:  # type: ignore[type-arg]
+        form = super().get_form(request, obj, change, **kwargs)
+        teams = form.base_fields.get("teams")
+        if teams is not None:
+            teams.widget.can_add_related = False  # teams have a page of their own
+        return form
 
     def save_model(
         self,

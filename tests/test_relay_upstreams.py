@@ -1,14 +1,17 @@
 """Each generation goes to the server of its model, with that server's key and no other's."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
+from django.test import AsyncClient
 from pytest_django import Settings
 
 from chatweb.upstreams import Server
-from conversations import actions, catalogue
+from conversations import actions, catalogue, health, metrics
 from conversations.models import Conversation, State, User
-from conversations.relay import Relay
+from conversations.relay import Relay, learn_models
 from tests.relays import ask, db, load, settled
 from tests.upstream import ScriptedUpstream
 
@@ -93,3 +96,36 @@ def _go_on(message: int, actor: User) -> None:
 
     answer = Message.objects.for_thread().select_related("conversation").get(pk=message)
     actions.generations.go_on(answer=answer, actor=actor)
+
+
+async def test_no_servers_key_reaches_a_log_or_a_page(
+    lab: ScriptedUpstream,
+    relay: Relay,
+    settings: Settings,
+    conversation: Conversation,
+    alice: User,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    canary = "canary-lab-key-8213"
+    settings.METRICS_TOKEN = "a-token-of-this-test"
+    settings.UPSTREAM_SERVERS = {
+        "lab": Server("lab", lab.base_url, canary, models=("indigo-owl-4",))
+    }
+    caplog.set_level(logging.DEBUG)
+    conversation.model = "indigo-owl-4"
+    await conversation.asave()
+    learning = asyncio.ensure_future(learn_models())
+    row = await settled(await ask(conversation, alice))
+    learning.cancel()
+    await asyncio.wait({learning})
+    assert (row.state, row.error_code) == (State.FAILED, "bad_key")
+    client = AsyncClient()
+    await client.aforce_login(alice, backend="django.contrib.auth.backends.ModelBackend")
+    shown = [
+        (await client.get(address)).content.decode()
+        for address in ("/", f"/c/{conversation.public_id}/", "/usage/mine/")
+    ]
+    shown += [str((await health.report()).parts), (await metrics.page()).decode(), caplog.text]
+    shown += [repr(catalogue.upstreams()), repr(await db(catalogue.models)), row.error_detail]
+    assert "lab" in caplog.text
+    assert [text for text in shown if canary in text] == []

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from conversations import ledger
+from conversations import actions, ledger
 from conversations.actions import people
 from conversations.models import (
     Budget,
@@ -121,6 +121,7 @@ def test_models_and_budgets_in_the_administration(
 ) -> None:
     # axe copies the admin's style sheets, which the policy forbids, and does without.
     watch.allow("inline style|style-src|preload assets")
+    actions.catalogue.fill(upstream="main")  # the portal does it too, as soon as it has asked
     page = visit(operator, "/admin/conversations/languagemodel/")
     row = LanguageModel.objects.get(model_id=MODEL)
     look(page)

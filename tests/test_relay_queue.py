@@ -17,6 +17,7 @@ from conversations.models import (
     User,
 )
 from conversations.relay import Relay
+from conversations.relay.prompt import WHO_SPEAKS
 from tests.dictation import Dictation
 from tests.relays import ask, db, running, settled
 from tests.upstream import ScriptedUpstream
@@ -81,7 +82,14 @@ async def test_what_waits_is_answered_in_turn_and_knows_what_was_said_before(
     assert await db(questions) == ["One?", "Two?", "Three?"]
     assert not await db(QueuedTurn.objects.exists)
     last = [message["content"] for message in upstream.requests[-1].json["messages"]]
-    assert last == ["One?", "Answer 1.", "Two?", "Answer 2.", "Three?"]
+    assert last == [
+        WHO_SPEAKS,
+        "⟪Alice⟫\nOne?",
+        "Answer 1.",
+        "⟪Bob⟫\nTwo?",
+        "Answer 2.",
+        "⟪Alice⟫\nThree?",
+    ]
 
 
 async def test_all_who_watch_see_the_queue_as_a_fresh_page_shows_it(
@@ -139,7 +147,7 @@ async def test_sent_now_it_is_asked_while_the_stopped_answer_is_put_away(
     assert (await settled(running_one)).state == State.STOPPED
     dictations[1].finish()
     await settled(await db(Generation.objects.latest, "pk"))
-    assert upstream.requests[-1].json["messages"][-1]["content"] == "Urgent"
+    assert upstream.requests[-1].json["messages"][-1]["content"] == "⟪Bob⟫\nUrgent"
 
 
 async def test_a_failed_answer_fails_nothing_that_waits_behind_it(

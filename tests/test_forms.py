@@ -64,6 +64,7 @@ def message_form() -> dict[str, str]:
 
 
 SETTINGS = {"model": "indigo-owl-4", "temperature": "1", "top_p": "", "max_tokens": "", "stop": ""}
+SETTINGS["answers"] = "every"
 FORMS = [
     ("messages/", message_form(), {"Conversation": {"head_id", "active_at", "revision"}}),
     ("title/", {"title": "Mine"}, {"Conversation": {"title", "is_named", "revision"}}),

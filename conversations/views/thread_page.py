@@ -11,6 +11,7 @@ from conversations.fragments import Article
 from conversations.models import Conversation, Kind, Message, Role, User
 
 FACES = 4
+FACES_WHEN_NARROW = 2
 
 
 def composer(
@@ -73,6 +74,7 @@ def company(user: User, conversation: Conversation) -> dict[str, Any]:
         "role": mine,
         "faces": [one.user for one in shown],
         "more_faces": len(everybody) - len(shown) if shown else 0,
+        "more_when_narrow": max(len(everybody) - FACES_WHEN_NARROW, 0),
         "company": len(everybody),
     }
 

@@ -222,3 +222,15 @@ def test_the_list_is_narrowed_to_what_others_share_and_stays_so_while_things_hap
     expect(shared.locator("input")).to_have_count(0)
     shared.hover()
     expect(shared.locator("[data-row-menu]")).to_be_hidden()
+
+
+def test_the_head_says_how_many_more_there_are_than_it_has_room_for(
+    visit: Visit, alice: User, bob: User, conversation: Conversation
+) -> None:
+    for user in (bob, newcomer("Charlie"), newcomer("Dana"), newcomer("Emil")):
+        take_part(conversation, user, Role.VIEWER)
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    for width, faces, more in ((1280, 4, "+1"), (390, 2, "+3")):
+        page.set_viewport_size({"width": width, "height": 844})
+        expect(page.locator("#who [data-person]:visible")).to_have_count(faces)
+        expect(page.locator("#who .who-more:visible")).to_have_text(more)

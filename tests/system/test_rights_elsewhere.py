@@ -37,6 +37,11 @@ def deleted(bob: User, conversation: Conversation) -> None:
     actions.conversations.delete(conversation=conversation, actor=owner)
 
 
+def removed(bob: User, conversation: Conversation) -> None:
+    owner = conversation.participants.get(role=Role.OWNER).user
+    actions.participants.remove(conversation=conversation, actor=owner, person=bob)
+
+
 @pytest.fixture(scope="module", params=["redis", "redis is down"])
 def is_down(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "redis is down")
@@ -51,7 +56,8 @@ def house(upstream: ScriptedUpstream, redis: RedisServer) -> Iterator[House]:
 
 
 @pytest.mark.parametrize(
-    ("change", "code"), [(suspended, 4401), (new_password, 4401), (deleted, 4403)]
+    ("change", "code"),
+    [(suspended, 4401), (new_password, 4401), (deleted, 4403), (removed, 4403)],
 )
 async def test_no_frame_comes_two_seconds_after_a_right_is_gone(
     house: House,

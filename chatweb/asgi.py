@@ -1,4 +1,4 @@
-"""The ASGI application: pages over HTTP, probes in front of them, and one socket."""
+"""The ASGI application: pages over HTTP, probes and programs in front of them, and one socket."""
 
 import os
 import warnings
@@ -31,6 +31,7 @@ django.setup(set_prefix=False)
 pages = Turns(Pages())
 
 # Only now: these import models, which exist once Django is set up.
+from conversations.gateway import Gateway  # noqa: E402
 from conversations.origins import SameOrigin  # noqa: E402
 from conversations.probes import Probes  # noqa: E402
 from conversations.requestids import RequestIds  # noqa: E402
@@ -41,7 +42,7 @@ from channels.sessions import CookieMiddleware  # noqa: E402  isort: skip
 application = RequestIds(
     ProtocolTypeRouter(
         {
-            "http": Probes(pages),
+            "http": Probes(Gateway(pages)),
             "websocket": SameOrigin(CookieMiddleware(URLRouter(websocket_urlpatterns))),
         }
     )

@@ -97,6 +97,24 @@ MAILBOX_CHARACTERS = env.integer(
 MAILBOX_PATIENCE = env.seconds(
     "MAILBOX_PATIENCE", 30, low=0.2, high=600, why="a viewer behind for longer is closed with 4408"
 )
+CALLS_PER_KEY = env.integer(
+    "CALLS_PER_KEY", 20, low=1, high=10_000, why="of a program at once, for each process"
+)
+CALLS_PER_PERSON = env.integer(
+    "CALLS_PER_PERSON", 40, low=1, high=10_000, why="of all programs of a person, for each process"
+)
+CALLS_PER_PROCESS = env.integer(
+    "CALLS_PER_PROCESS", 200, low=1, high=10_000, why="of programs at once; more are refused"
+)
+CALL_MESSAGES = env.integer(
+    "CALL_MESSAGES", 2_000, low=1, high=100_000, why="each message of a call is looked at"
+)
+CALL_HEARTBEAT_SECONDS = env.seconds(
+    "CALL_HEARTBEAT_SECONDS", 15, low=0.1, high=600, why="proxies cut what is silent for longer"
+)
+CALL_READ_SECONDS = env.seconds(
+    "CALL_READ_SECONDS", 30, low=0.2, high=3600, why="a program that reads nothing is cut off"
+)
 KEYS_PER_PERSON = env.integer(
     "KEYS_PER_PERSON", 20, low=1, high=10_000, why="keys that nobody remembers open doors"
 )

@@ -1,16 +1,17 @@
 """Daphne in our own process, on uvloop, with the relay on the same loop.
 
-What Daphne lacks is added here: a bound on request bodies and on what a socket may have waiting,
-and an end that says goodbye. On SIGTERM or SIGINT what runs may finish while everybody is still
-served; then the sockets are closed with 4012 ("come back"), the jobs beside the server (the relay
-first of all) are given time to put their work away, and only then does the loop end. A second
-signal ends it at once.
+What Daphne lacks is added here: a bound on request bodies, on what a socket may have waiting and on
+what a program does not read, and an end that says goodbye. On SIGTERM or SIGINT what runs may
+finish while everybody is still served; then the sockets are closed with 4012 ("come back"), the
+jobs beside the server (the relay first of all) are given time to put their work away, and only then
+does the loop end. A second signal ends it at once.
 """
 
 import asyncio
 import errno
 import logging
 import re
+import secrets
 import signal
 import socket
 import sys
@@ -42,6 +43,13 @@ reactor: Any = installed_reactor
 
 RESTARTING = 4012  # RFC 6455 leaves 4000 to 4999 to us; pages come back, at random times
 GOING_TOO_FAST = 4429  # after HTTP's 429; Autobahn sends no code below 3000 but 1000
+
+
+TOO_LARGE_FOR_PROGRAMS = (
+    b'{"error":{"message":"What you sent is too large.","type":"invalid_request_error",'
+    b'"param":null,"code":"request_too_large"}}'
+)
+PROGRAMS = b"/v1/"  # they read streams, for as long as an answer takes, and errors as JSON
 
 
 class PortTaken(Exception):
@@ -201,6 +209,11 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         await jobs.settle(self._applications(), deadline)
         reactor.stop()
 
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        await super().handle_reply(protocol, message)
+        if message.get("more_body") and isinstance(protocol, Request):
+            await protocol.until_read()
+
     def _applications(self) -> list["asyncio.Future[None]"]:
         # A connection that has not sent its whole request yet has no application.
         instances = (details.get("application_instance") for details in self.connections.values())
@@ -208,12 +221,20 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
 
 
 class Request(WebRequest):  # type: ignore[misc]
-    """A request whose body is bounded before it is stored: Twisted spools any length to disk."""
+    """A request whose body is bounded before it is stored: Twisted spools any length to disk.
+
+    A program's is a push producer to its connection, too, which says when the program has stopped
+    reading. Pages are not: they come in one go, and waiting would take a turn from somebody else.
+    """
 
     _received = 0
     _refused = False
+    _is_a_programs = False
+    _room: asyncio.Event | None = None
 
     def gotLength(self, length: int | None) -> None:
+        # Our own path is known only when the whole body is here.
+        self._is_a_programs = self.channel._path.startswith(PROGRAMS)
         super().gotLength(length)
         if length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             self._refuse()
@@ -233,15 +254,62 @@ class Request(WebRequest):  # type: ignore[misc]
             return
         super().requestReceived(command, path, version)
 
+    def process(self) -> Any:
+        if self._is_a_programs and not self.requestHeaders.hasHeader(b"Upgrade"):
+            self._room = asyncio.Event()
+            self._room.set()
+            self.registerProducer(self, True)
+        return super().process()
+
+    async def until_read(self) -> None:
+        """Returns when there is room for more, or the connection is gone."""
+        if self._room is None or self._room.is_set():
+            return
+        try:
+            async with asyncio.timeout(settings.CALL_READ_SECONDS):
+                await self._room.wait()
+        except TimeoutError:
+            if self.channel is not None:
+                self.channel.transport.abortConnection()
+
+    def pauseProducing(self) -> None:
+        if self._room is not None:
+            self._room.clear()
+
+    def resumeProducing(self) -> None:
+        if self._room is not None:
+            self._room.set()
+
+    def stopProducing(self) -> None:
+        """The connection is gone; `connectionLost` follows."""
+        self.resumeProducing()
+
+    def connectionLost(self, reason: Any) -> None:
+        self.resumeProducing()
+        super().connectionLost(reason)
+
+    def finish(self) -> None:
+        if self.producer is not None and self.channel is not None:
+            self.unregisterProducer()
+        super().finish()
+
+    def check_timeouts(self) -> None:
+        """A call has timeouts of its own, and ends with an event that says so."""
+        if self._room is None:
+            super().check_timeouts()
+
     def _refuse(self) -> None:
         self._refused = True
         self.requestHeaders.removeHeader(b"expect")  # or Twisted would still say "100 Continue"
-        text = b"What you sent is too large.\n"
+        kind, text = b"text/plain; charset=utf-8", b"What you sent is too large.\n"
+        if self._is_a_programs:
+            kind, text = b"application/json", TOO_LARGE_FOR_PROGRAMS
         head = (
-            b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n"
-            b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
+            b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nCache-Control: no-store\r\n"
+            b"X-Request-ID: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
         )
-        self.channel.transport.write(head % len(text) + text)
+        name = secrets.token_hex(8).encode()
+        self.channel.transport.write(head % (name, kind, len(text)) + text)
         reactor.callLater(settings.REFUSAL_SECONDS, self.channel.loseConnection)
 
 

@@ -5,7 +5,7 @@ What a person may not see does not exist for them, so nothing here ever answers 
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -302,6 +302,13 @@ _READERS: dict[Credential, Callable[[str], Admitted | None]] = {
     "session": _by_session,
     "key": _by_key,
 }
+
+
+def good_keys(ids: Collection[int]) -> set[int]:
+    """Those of these keys that still let somebody in."""
+    unended = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    rows = Key.objects.kept().filter(unended, pk__in=ids, user__is_active=True)
+    return set(rows.values_list("pk", flat=True))
 
 
 def hashed(token: str) -> str:

@@ -51,6 +51,11 @@ class Counts:
         self.first_token = Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
         self.duration = Histogram(0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900)
         self.upstream_errors: Counter[str] = Counter()
+        # Of programs, and what they come to.
+        self.calls_running = 0
+        self.calls: Counter[str] = Counter()
+        self.call_first_token = Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120)
+        self.call_time = Histogram(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
         self.requests: Counter[tuple[str, str]] = Counter()
         self.request_time = Histogram(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
         self.database_errors = 0
@@ -73,6 +78,12 @@ class Counts:
     def upstream_error(self, code: str) -> None:
         with self._lock:
             _count(self.upstream_errors, code)
+
+    def call_ended(self, outcome: str, seconds: float) -> None:
+        """`outcome` is `done`, `left` where the caller did not stay, or a code of ours."""
+        with self._lock:
+            _count(self.calls, outcome)
+            self.call_time.observe(seconds)
 
     def request(self, view: str, status: int, seconds: float) -> None:
         with self._lock:

@@ -40,6 +40,7 @@ class _Ours:
     def collect(self) -> Iterator["Metric"]:
         yield from _answers()
         yield from _sockets()
+        yield from _calls()
         yield from _requests()
         yield from _parts(self._report)
 
@@ -98,6 +99,24 @@ def _sockets() -> Iterator["Metric"]:
             "Since this process last heard itself in the channel layer",
             value=exchange.age,
         )
+
+
+def _calls() -> Iterator["Metric"]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    yield GaugeMetricFamily(
+        "chatweb_calls_running", "Of programs, by this process", value=counts.calls_running
+    )
+    ended = CounterMetricFamily(
+        "chatweb_calls_ended", "Calls of programs by how they ended", labels=["outcome"]
+    )
+    for outcome, number in sorted(counts.calls.copy().items()):
+        ended.add_metric([outcome], number)
+    yield ended
+    yield _histogram(
+        "chatweb_call_first_token_seconds", "From a call to its first word", counts.call_first_token
+    )
+    yield _histogram("chatweb_call_seconds", "From a call to its end", counts.call_time)
 
 
 def _requests() -> Iterator["Metric"]:

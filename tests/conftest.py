@@ -14,7 +14,7 @@ from conversations import actions, catalogue, health
 from conversations.actions import people
 from conversations.models import Conversation, Generation, Participant, Role, State, User
 from conversations.relay import Relay
-from tests import relays
+from tests import programs, relays
 from tests.engines import (  # noqa: F401  fixtures
     postgres,
     postgres_database,
@@ -164,3 +164,19 @@ async def stage() -> AsyncIterator[Stage]:
     """A scripted upstream, and the means to ask it."""
     async with ScriptedUpstream(key=KEY) as server:
         yield Stage(server)
+
+
+@pytest.fixture
+async def keyed(upstream: ScriptedUpstream, settings: Settings) -> ScriptedUpstream:
+    """It wants a key, and is asked once."""
+    upstream.key = settings.UPSTREAM_API_KEY = programs.UPSTREAM_KEY
+    settings.UPSTREAM_RETRIES = 0
+    return upstream
+
+
+@pytest.fixture
+async def token(transactional_db: None, alice: User, keyed: ScriptedUpstream) -> AsyncIterator[str]:
+    """Alice's key, with the gateway at work."""
+    _key, token = await programs.key_of(alice)
+    async with programs.gateway_at_work():
+        yield token

@@ -18,12 +18,18 @@ async def relay() -> None:
 def main() -> None:
     from chatweb import databases, server
     from conversations import probes
+    from conversations.gateway import calls
 
     listener = server.listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server.run(
         listener,
-        beside={"pool": databases.look_after_pool, "relay": relay, **probes.beside()},
+        beside={
+            "pool": databases.look_after_pool,
+            "gateway": calls.run,
+            "relay": relay,
+            **probes.beside(),
+        },
         on_ready=lambda: print(f"port {port}", flush=True),
     )
 

@@ -1,5 +1,6 @@
 """`manage.py serve`: the portal in production, in one process or several."""
 
+import asyncio
 import os
 import socket
 import sys
@@ -82,18 +83,21 @@ class Command(BaseCommand):
         address: str,
         number: int = 0,
     ) -> None:
-        from conversations.relay import Duty, learn_models  # with httpx: later than what may refuse
+        # With httpx: later than what may refuse.
+        from conversations.gateway import calls
+        from conversations.relay import Duty, learn_models
 
         duty = Duty()
 
         async def leave() -> None:
             health.leave()
-            await duty.drain()
+            await asyncio.gather(duty.drain(), calls.drain())
 
         beside: dict[str, Job] = {
             "exchange": events.hub.run,
             "pool": databases.look_after_pool,
             "catalogue": learn_models,
+            "gateway": calls.run,
         }
         beside |= probes.beside(number)
         if relay == "inside":

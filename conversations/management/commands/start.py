@@ -60,12 +60,15 @@ class Command(BaseCommand):
             model = _local_model()
             greeting = _greeting(base)
             connections.close_all()  # the threads that serve open their own
-            from conversations.relay import Duty, learn_models  # with httpx, after what may refuse
+            # With httpx: after what may refuse.
+            from conversations.gateway import calls
+            from conversations.relay import Duty, learn_models
 
             beside: dict[str, Job] = {
                 "exchange": events.hub.run,
                 "pool": databases.look_after_pool,
                 "catalogue": learn_models,
+                "gateway": calls.run,
             }
             beside |= probes.beside()
             if model:

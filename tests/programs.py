@@ -1,0 +1,135 @@
+"""A program that calls the gateway as the server hands it over, piece by piece."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from asgiref.testing import ApplicationCommunicator
+
+from chatweb.asgi import application
+from conversations.actions import keys
+from conversations.gateway import calls
+from conversations.models import Key, User
+from tests.relays import db
+
+COMPLETIONS = "/v1/chat/completions"
+MODEL = "crimson-falcon-4"
+UPSTREAM_KEY = "canary-upstream-key-66231"
+
+
+@asynccontextmanager
+async def gateway_at_work() -> AsyncIterator[None]:
+    """The gateway's job on this test's loop, which closes its connections in the end."""
+    job = asyncio.ensure_future(calls.run())
+    try:
+        yield
+    finally:
+        job.cancel()
+        with suppress(asyncio.CancelledError):
+            await job
+
+
+async def key_of(user: User, **fields: Any) -> tuple[Key, str]:
+    return await db(keys.make, user=user, actor=user, name="Test", **fields)
+
+
+def body(text: str = "Hello?", **more: Any) -> dict[str, Any]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": text}]} | more
+
+
+# asgiref has no types for it.
+_communicator: Any = ApplicationCommunicator
+
+
+class Called:
+    """One request under way."""
+
+    def __init__(
+        self,
+        token: str = "",
+        sent: Any = None,
+        *,
+        method: str = "POST",
+        path: str = COMPLETIONS,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        given = ({"authorization": f"Bearer {token}"} if token else {}) | (headers or {})
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+            "client": ("127.0.0.1", 40_000),
+            "server": ("127.0.0.1", 8000),
+        }
+        self._body = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
+        self._application: Any = _communicator(application, scope)
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.pieces: list[bytes] = []
+
+    async def begin(self) -> "Called":
+        """Returns with the headers."""
+        await self._application.send_input({"type": "http.request", "body": self._body})
+        head = await self._application.receive_output(10)
+        assert head["type"] == "http.response.start"
+        self.status = head["status"]
+        self.headers = {name.decode().lower(): value.decode() for name, value in head["headers"]}
+        return self
+
+    async def piece(self) -> bytes | None:
+        """What comes next; None at the end."""
+        message = await self._application.receive_output(10)
+        self.pieces.append(message["body"])
+        return message["body"] if message.get("more_body") else None
+
+    async def all(self) -> "Called":
+        if not self.status:
+            await self.begin()
+        while await self.piece() is not None:
+            pass
+        await self.wait()
+        return self
+
+    async def wait(self) -> None:
+        """Until the application has ended; raises what it raised."""
+        await self._application.wait(10)
+
+    async def leave(self) -> None:
+        await self._application.send_input({"type": "http.disconnect"})
+        await self._application.wait(10)
+
+    async def send_only(self) -> None:
+        await self._application.send_input({"type": "http.request", "body": self._body})
+
+    @property
+    def text(self) -> str:
+        return b"".join(self.pieces).decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def error(self) -> Any:
+        assert set(self.json) == {"error"}
+        assert set(self.json["error"]) == {"message", "type", "param", "code"}
+        return self.json["error"]
+
+    @property
+    def events(self) -> list[Any]:
+        """Each event's data, comments left out; `[DONE]` as it stands."""
+        found = [line.removeprefix("data: ") for line in self.text.split("\n\n") if line]
+        data = [one for one in found if not one.startswith(":")]
+        return [one if one == "[DONE]" else json.loads(one) for one in data]
+
+
+async def call(token: str, sent: Any = None, **more: Any) -> Called:
+    return await Called(token, sent, **more).all()

@@ -36,18 +36,27 @@ def configured(urls: list[str], *, timeout: float) -> dict[str, Any]:
             raise ImproperlyConfigured("REDIS_URL must be a redis:// or rediss:// address.")
     if not urls:
         return {}
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
     hosts = [
-        {
-            "address": url,
-            "socket_timeout": timeout,
-            "socket_connect_timeout": timeout,
-            # We try again ourselves, with what is new by then.
-            "retry": Retry(NoBackoff(), 0),
-            "redis_connect_func": connections.connect,
-        }
+        {"address": url, "redis_connect_func": connections.connect, **_patience(timeout)}
         for url in urls
     ]
     return {"default": {"BACKEND": BACKEND, "CONFIG": {"hosts": hosts, "prefix": "chatweb."}}}
+
+
+def client(url: str, *, timeout: float) -> Any:
+    """Of one server, for what is no message: on the loop that first uses it."""
+    from redis.asyncio import Redis
+
+    return Redis.from_url(url, **_patience(timeout))
+
+
+def _patience(timeout: float) -> dict[str, Any]:
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        # We try again ourselves, with what is new by then.
+        "retry": Retry(NoBackoff(), 0),
+    }

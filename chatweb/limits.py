@@ -97,6 +97,18 @@ MAILBOX_CHARACTERS = env.integer(
 MAILBOX_PATIENCE = env.seconds(
     "MAILBOX_PATIENCE", 30, low=0.2, high=600, why="a viewer behind for longer is closed with 4408"
 )
+REQUESTS_PER_KEY = env.integer(
+    "REQUESTS_PER_KEY", 600, low=1, high=10_000_000, why="a minute; a program that runs wild"
+)
+REQUESTS_PER_PERSON = env.integer(
+    "REQUESTS_PER_PERSON", 1_200, low=1, high=10_000_000, why="a minute, by all keys of theirs"
+)
+TOKENS_PER_KEY = env.integer(
+    "TOKENS_PER_KEY", 1_000_000, low=1, high=10**12, why="a minute, asked and answered"
+)
+TOKENS_PER_PERSON = env.integer(
+    "TOKENS_PER_PERSON", 2_000_000, low=1, high=10**12, why="a minute, by all keys of theirs"
+)
 CALLS_PER_KEY = env.integer(
     "CALLS_PER_KEY", 20, low=1, high=10_000, why="of a program at once, for each process"
 )

@@ -17,10 +17,11 @@ from chatweb import logs
 from conversations import access, catalogue
 from conversations.actions import keys
 from conversations.counts import counts
-from conversations.gateway import body, problems
+from conversations.gateway import body, metering, problems
 from conversations.gateway.answering import Answering
 from conversations.gateway.calls import calls, read
 from conversations.gateway.completions import Writing, answer
+from conversations.gateway.metering import Share
 from conversations.gateway.problems import Problem
 from conversations.origins import App, Scope
 from conversations.upstream import Upstream, UpstreamError
@@ -184,24 +185,44 @@ def _as_object(model: catalogue.Model) -> dict[str, Any]:
 
 
 async def _completions(caller: Caller, _scope: Scope, receive: Any, answering: Answering) -> None:
-    asked = body.read(await _whole_body(receive))
-    upstream = _server(caller.model(asked.request.model))
+    begun = time.monotonic()
+    outcome = "failed"
+    try:
+        asked = body.read(await _whole_body(receive))
+        model = caller.model(asked.request.model)
+        share = await metering.begin(caller.key, asked.request, answering)
+        try:
+            stayed = await _call(caller, asked, model, share, receive, answering)
+        finally:
+            await share.end()
+        outcome = "done" if stayed else "left"
+    except Problem as problem:
+        outcome = problem.code or outcome
+        raise
+    except UpstreamError as error:
+        outcome = error.code
+        raise
+    finally:
+        counts.call_ended(outcome, time.monotonic() - begun)
+
+
+async def _call(
+    caller: Caller,
+    asked: body.Asked,
+    model: catalogue.Model,
+    share: Share,
+    receive: Any,
+    answering: Answering,
+) -> bool:
+    """Whether the caller stayed for all of it."""
+    upstream = _server(model)
     places = 1 if upstream.gives_choices else asked.request.n
     with calls.place(caller.admitted, places) as call:
         writing = Writing(asked, calls.client(upstream), answering)
-        begun = time.monotonic()
-        outcome = "failed"
         try:
-            stayed = await answer(writing, call, receive)
-            outcome = "done" if stayed else "left"
-        except Problem as problem:
-            outcome = problem.code or "ended"
-            raise
-        except UpstreamError as error:
-            outcome = error.code
-            raise
+            return await answer(writing, call, receive)
         finally:
-            counts.call_ended(outcome, time.monotonic() - begun)
+            share.used = writing.used
 
 
 def _server(model: catalogue.Model) -> Upstream:

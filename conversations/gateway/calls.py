@@ -15,6 +15,7 @@ from conversations import access
 from conversations.counts import counts
 from conversations.gateway import problems
 from conversations.gateway.problems import Problem
+from conversations.gateway.rates import rates
 from conversations.upstream import Client, Upstream
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ class Calls:
             clients, self._clients = self._clients, {}
             for client in clients.values():
                 await client.aclose()
+            await rates.close()
 
     async def drain(self) -> None:
         """Waits until those that run now have ended, or no longer than set; new ones are taken."""

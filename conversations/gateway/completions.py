@@ -44,6 +44,12 @@ class Writing:
         """As the server counted it, or about."""
         return self.reported or estimated(self._asked.request, self.characters)
 
+    @property
+    def used(self) -> UsageReported:
+        """Of a call that brought nothing: nothing."""
+        is_known = self.reported is not None or self.characters
+        return self.usage if is_known else UsageReported(0, 0)
+
     async def write(self) -> None:
         """Raises UpstreamError, with what came before it already sent."""
         await (self._in_events() if self._asked.stream else self._in_one_piece())

@@ -103,6 +103,13 @@ def too_many(message: str, wait: float | None = None) -> Problem:
     return Problem(429, message, kind="requests", code=code, headers=headers)
 
 
+def over_rate(what: str, limit: int, wait: float) -> Problem:
+    """`what` a minute: requests or tokens. `wait` is in seconds."""
+    text = f"Over {limit} {what} a minute. Try again in {max(1, ceil(wait))} s."
+    headers = {"Retry-After": str(max(1, ceil(wait))), "retry-after-ms": str(ceil(wait * 1000))}
+    return Problem(429, text, kind=what, code="rate_limit_exceeded", headers=headers)
+
+
 def overloaded() -> Problem:
     text = "The portal has as many calls running as it takes. Try again in a moment."
     return Problem(503, text, kind=SERVER, code="overloaded", headers={"Retry-After": "1"})

@@ -14,6 +14,7 @@ from conversations.views import (
     participants,
     people,
     portal,
+    programs,
     queue,
     shared,
     shares,
@@ -86,6 +87,9 @@ urlpatterns = [
     path("account/keys/<slug:key>/revocation/", keys.revocation, name="revocation"),
     path("account/shares/", shares.own, name="own_shares"),
     path("account/shares/<slug:share>/revocation/", shares.revocation, name="share_revocation"),
+    # /programs/: how to use /v1/, which is answered in front of these (gateway/)
+    path("programs/", programs.connect, name="programs"),
+    path("programs/reference/", programs.reference, name="reference"),
     path("people/", people.collection, name="people"),
     path("people/<slug:person>/links/", people.links, name="links"),
     path("people/<slug:person>/suspension/", people.suspension, name="suspension"),

@@ -153,6 +153,8 @@ ROUTES = {
             "POST": Verb("signed in", 422),
         }
     ),
+    "programs": Route({"GET": Verb("signed in", 200), "HEAD": Verb("signed in", 200)}),
+    "reference": Route({"GET": Verb("signed in", 200), "HEAD": Verb("signed in", 200)}),
     # Keys are nobody's but their person's, whatever they take part in.
     "revocation": Route({"POST": Verb("own", 302)}),
     "people": Route(

@@ -22,7 +22,13 @@ ADDRESSES = [("POST", COMPLETIONS), ("GET", "/v1/models"), ("GET", f"/v1/models/
 
 
 def test_every_address_is_tried_here() -> None:
-    assert {app._view(path) for _verb, path in ADDRESSES} == set(app.VIEWS)
+    assert {app._view(path) for _verb, path in ADDRESSES} == set(app.VIEWS) - {"v1_openapi"}
+
+
+async def test_only_the_document_needs_no_key() -> None:
+    got = await call("", method="GET", path="/v1/openapi.json")
+    assert (got.status, got.json["openapi"]) == (200, "3.1.0")
+    assert (await call("", method="POST", path="/v1/openapi.json")).status == 405
 
 
 @pytest.mark.parametrize(("method", "path"), ADDRESSES)

@@ -321,7 +321,9 @@ def test_what_an_action_refuses(
     assert bare(html, *SAID) == set()
 
 
-@pytest.mark.parametrize("name", ["account", "people", "account_change_password"])
+@pytest.mark.parametrize(
+    "name", ["account", "people", "account_change_password", "programs", "reference"]
+)
 def test_pages_about_people(pseudo: None, operator: User, bob: User, name: str) -> None:
     client = browser(operator)
     assert bare(page(client, reverse(name))) == set()

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import Error as AnyDatabaseError
 
 from chatweb import logs
-from conversations import access, catalogue
+from conversations import access, catalogue, openapi
 from conversations.actions import keys
 from conversations.counts import counts
 from conversations.gateway import body, metering, problems
@@ -99,6 +99,10 @@ async def _routed(scope: Scope, receive: Any, answering: Answering, view: str) -
     allowed, run = VIEWS[view]
     if method not in allowed:
         raise problems.no_method(method, ", ".join(allowed))
+    if run is None:
+        # The same for everybody, so nobody has to show a key for it.
+        await answering.json(openapi.document())
+        return
     if settings.SECURE and not _is_secure(scope):
         raise problems.insecure()
     caller = await _caller(scope)
@@ -114,6 +118,8 @@ def _view(path: str) -> str:
         return "v1_completions"
     if path == MODELS:
         return "v1_models"
+    if path == "/v1/openapi.json":
+        return "v1_openapi"
     return "v1_model" if path.startswith(f"{MODELS}/") and path != f"{MODELS}/" else ""
 
 
@@ -247,8 +253,10 @@ async def _whole_body(receive: Any) -> bytes:
             return bytes(read_so_far)
 
 
-VIEWS: dict[str, tuple[tuple[str, ...], View]] = {
+READING = ("GET", "HEAD")
+VIEWS: dict[str, tuple[tuple[str, ...], View | None]] = {
+    "v1_openapi": (READING, None),
     "v1_completions": (("POST",), _completions),
-    "v1_models": (("GET", "HEAD"), _models),
-    "v1_model": (("GET", "HEAD"), _model),
+    "v1_models": (READING, _models),
+    "v1_model": (READING, _model),
 }

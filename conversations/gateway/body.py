@@ -11,43 +11,10 @@ import orjson
 from django.conf import settings
 
 from conversations.gateway.problems import invalid
+from conversations.openapi import IGNORED, MOST_TOKENS, NEUTRAL, PARAMETERS, ROLES
 from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest
 
 TEMPERATURE = TOP_P = 1.0
-MOST_TOKENS = 10_000_000  # ten times what the longest model reads
-ROLES = ("system", "user", "assistant")
-
-PARAMETERS = {
-    "model",
-    "messages",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "stream",
-    "stream_options",
-    "stop",
-    "n",
-}
-# For the caller's or OpenAI's own bookkeeping.
-IGNORED = {
-    "user",
-    "metadata",
-    "safety_identifier",
-    "prompt_cache_key",
-    "service_tier",
-}
-# Known to change nothing with these values alone.
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "frequency_penalty": (0,),
-    "presence_penalty": (0,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "store": (False,),
-    "tools": ([],),
-    "response_format": ({"type": "text"},),
-    "modalities": (["text"],),
-}
 OF_A_MESSAGE = {"role", "content"}
 # OpenAI's clients give an answer back with these empty.
 EMPTY_IN_A_MESSAGE = {"refusal", "tool_calls", "function_call", "audio", "annotations", "name"}
@@ -95,8 +62,9 @@ def _refuse_unknown(fields: dict[str, Any]) -> None:
         if name not in NEUTRAL:
             shown = name[:100]
             raise invalid(shown, f"Unknown parameter: '{shown}'.", "unknown_parameter")
-        if value is not None and not any(_same(value, one) for one in NEUTRAL[name]):
-            text = f"'{name}' is not supported here other than as {NEUTRAL[name][0]!r}."
+        if value is not None and not _same(value, NEUTRAL[name]):
+            neutral = orjson.dumps(NEUTRAL[name]).decode()
+            text = f"'{name}' is not supported here other than as {neutral}."
             raise invalid(name, text, "unsupported_parameter")
 
 

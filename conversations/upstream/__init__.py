@@ -4,7 +4,7 @@ Framework-free. Make a `Client` for an `Upstream` and pull its `stream`; see Ups
 the ways in which that can end.
 """
 
-from .chat import ChatMessage, ChatRequest, Role
+from .chat import MAX_CHOICES, MAX_STOPS, ChatMessage, ChatRequest, Role
 from .client import Client
 from .config import Limits, Timeouts, Upstream
 from .errors import (
@@ -45,6 +45,8 @@ from .events import (
 from .sentences import SENTENCES
 
 __all__ = [
+    "MAX_CHOICES",
+    "MAX_STOPS",
     "SENTENCES",
     "BadKey",
     "BadRequest",

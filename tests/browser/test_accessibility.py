@@ -271,7 +271,16 @@ def test_settings_with_an_error(
 # --- Other pages ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/account/", "/accounts/password/change/", "/accounts/logout/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/account/",
+        "/accounts/password/change/",
+        "/accounts/logout/",
+        "/programs/",
+        "/programs/reference/",
+    ],
+)
 def test_the_pages_of_an_account(visit: Visit, alice: User, path: str) -> None:
     look(visit(alice, path))
 

@@ -24,7 +24,10 @@ CURL = """curl {address}/chat/completions \\
 PYTHON = """import os
 from openai import OpenAI
 
-client = OpenAI(base_url="{address}", api_key=os.environ["CHATWEB_KEY"])
+client = OpenAI(
+    base_url="{address}",
+    api_key=os.environ["CHATWEB_KEY"],
+)
 answer = client.chat.completions.create(
     model="{model}",
     messages=[{{"role": "user", "content": "Hello!"}}],

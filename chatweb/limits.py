@@ -104,10 +104,10 @@ REQUESTS_PER_PERSON = env.integer(
     "REQUESTS_PER_PERSON", 1_200, low=1, high=10_000_000, why="a minute, by all keys of theirs"
 )
 TOKENS_PER_KEY = env.integer(
-    "TOKENS_PER_KEY", 1_000_000, low=1, high=10**12, why="a minute, asked and answered"
+    "TOKENS_PER_KEY", 1_000_000, low=1, high=10**10, why="a minute, asked and answered"
 )
 TOKENS_PER_PERSON = env.integer(
-    "TOKENS_PER_PERSON", 2_000_000, low=1, high=10**12, why="a minute, by all keys of theirs"
+    "TOKENS_PER_PERSON", 2_000_000, low=1, high=10**10, why="a minute, by all keys of theirs"
 )
 CALLS_PER_KEY = env.integer(
     "CALLS_PER_KEY", 20, low=1, high=10_000, why="of a program at once, for each process"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from conversations import openapi
 from conversations.gateway import body
 from conversations.gateway.problems import Problem
 from tests.programs import body as asking
@@ -30,10 +31,18 @@ def refusal(**more: Any) -> Problem:
 
 
 def test_defaults_are_those_of_the_reference() -> None:
-    asked = read()
+    asked = read().completed({})
     assert (asked.request.temperature, asked.request.top_p, asked.request.n) == (1.0, 1.0, 1)
     assert (asked.request.max_tokens, asked.request.stop) == (None, ())
     assert (asked.stream, asked.include_usage) == (False, False)
+
+
+def test_a_models_own_parameters_hold_where_the_caller_has_none() -> None:
+    own = {"temperature": 0.2, "max_tokens": 50, "stop": ["END"]}
+    asked = read(temperature=0.9).completed(own)
+    assert (asked.request.temperature, asked.request.top_p) == (0.9, 1.0)
+    assert (asked.request.max_tokens, asked.request.stop) == (50, ("END",))
+    assert read(stop="X", max_tokens=7).completed(own).request.stop == ("X",)
 
 
 def test_null_is_the_default() -> None:
@@ -46,7 +55,7 @@ def test_null_is_the_default() -> None:
     [
         ("temperature", [0, 0.7, 2, 2.0]),
         ("top_p", [0, 0.1, 1]),
-        ("max_tokens", [1, 512, body.MOST_TOKENS]),
+        ("max_tokens", [1, 512, openapi.MOST_TOKENS]),
         ("max_completion_tokens", [1, 512]),
         ("n", [1, 2, 8]),
         ("stop", ["END", ["a"], ["a", "b", "c", "d"], []]),
@@ -65,7 +74,7 @@ def test_values_within_the_range_are_taken(name: str, good: list[Any]) -> None:
         ("messages", [[], {}, "Hello", 3]),
         ("temperature", [-0.1, 2.1, "1", True, []]),
         ("top_p", [-0.1, 1.1, "1", False, {}]),
-        ("max_tokens", [0, -1, 1.5, "5", True, body.MOST_TOKENS + 1, 10**30]),
+        ("max_tokens", [0, -1, 1.5, "5", True, openapi.MOST_TOKENS + 1, 10**30]),
         ("max_completion_tokens", [0, "5"]),
         ("n", [0, 9, 1.5, "2", True]),
         ("stop", ["", [""], ["a"] * 5, 3, {"a": 1}, [3], [None]]),
@@ -139,14 +148,14 @@ def test_an_unknown_field_is_refused_by_name(name: str) -> None:
     assert "elsewhere" not in problem.message
 
 
-@pytest.mark.parametrize("name", sorted(body.IGNORED))
+@pytest.mark.parametrize("name", sorted(openapi.IGNORED))
 def test_a_field_of_the_callers_own_goes_nowhere(name: str) -> None:
     assert read(**{name: "canary"}) == read()
 
 
-@pytest.mark.parametrize("name", sorted(body.NEUTRAL))
+@pytest.mark.parametrize("name", sorted(openapi.NEUTRAL))
 def test_a_field_that_would_change_something_is_taken_only_where_it_does_not(name: str) -> None:
-    for neutral in (body.NEUTRAL[name], None):
+    for neutral in (openapi.NEUTRAL[name], None):
         assert read(**{name: neutral}) == read()
     for other in (1.5, True, ["x"], {"type": "json_object"}, "x"):
         problem = refusal(**{name: other})
@@ -186,7 +195,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-NAMES = st.sampled_from([*body.PARAMETERS, *body.IGNORED, *body.NEUTRAL]) | st.text()
+NAMES = st.sampled_from([*openapi.PARAMETERS, *openapi.IGNORED, *openapi.NEUTRAL]) | st.text()
 WIRE = {"model", "messages", "stream", "temperature", "top_p", "max_tokens", "stop", "n"}
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def gives_one_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     server = catalogue.upstream()
     assert server is not None
-    monkeypatch.setattr(catalogue, "upstream", lambda: replace(server, gives_choices=False))
+    monkeypatch.setattr(catalogue, "upstream", lambda name: replace(server, gives_choices=False))
 
 
 # --- Its end --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -17,14 +18,15 @@ from chatweb import logs
 from conversations import access, catalogue, openapi
 from conversations.actions import keys
 from conversations.counts import counts
-from conversations.gateway import body, metering, problems
+from conversations.gateway import body, problems
 from conversations.gateway.answering import Answering
 from conversations.gateway.calls import calls, read
 from conversations.gateway.completions import Writing, answer
-from conversations.gateway.metering import Share
+from conversations.gateway.metering import Charge
+from conversations.gateway.objects import Objects
 from conversations.gateway.problems import Problem
 from conversations.origins import App, Scope
-from conversations.upstream import Upstream, UpstreamError
+from conversations.upstream import UpstreamError
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +143,8 @@ def _look_up(token: str) -> tuple[access.Admitted, Offered] | None:
     if admitted is None or admitted.key is None:
         return None
     allows = admitted.key.allows
-    return admitted, tuple(model for model in catalogue.models() if allows(model.id))
+    mine = catalogue.models_for(admitted.user)
+    return admitted, tuple(model for model in mine if allows(model.id))
 
 
 def _token(scope: Scope) -> str:
@@ -196,11 +199,9 @@ async def _completions(caller: Caller, _scope: Scope, receive: Any, answering: A
     try:
         asked = body.read(await _whole_body(receive))
         model = caller.model(asked.request.model)
-        share = await metering.begin(caller.key, asked.request, answering)
-        try:
-            stayed = await _call(caller, asked, model, share, receive, answering)
-        finally:
-            await share.end()
+        stayed = await _answered(
+            caller, asked.completed(model.parameters), model, receive, answering
+        )
         outcome = "done" if stayed else "left"
     except Problem as problem:
         outcome = problem.code or outcome
@@ -212,30 +213,29 @@ async def _completions(caller: Caller, _scope: Scope, receive: Any, answering: A
         counts.call_ended(outcome, time.monotonic() - begun)
 
 
-async def _call(
-    caller: Caller,
-    asked: body.Asked,
-    model: catalogue.Model,
-    share: Share,
-    receive: Any,
-    answering: Answering,
+async def _answered(
+    caller: Caller, asked: body.Asked, model: catalogue.Model, receive: Any, answering: Answering
 ) -> bool:
     """Whether the caller stayed for all of it."""
-    upstream = _server(model)
-    places = 1 if upstream.gives_choices else asked.request.n
-    with calls.place(caller.admitted, places) as call:
-        writing = Writing(asked, calls.client(upstream), answering)
-        try:
-            return await answer(writing, call, receive)
-        finally:
-            share.used = writing.used
-
-
-def _server(model: catalogue.Model) -> Upstream:
-    upstream = catalogue.upstream()
+    upstream = catalogue.upstream(model.upstream)
     if upstream is None:
         raise problems.no_model(model.id)
-    return upstream
+    objects = Objects(asked.request)
+    charge = Charge(caller.key, model, asked.request, objects.id)
+    places = 1 if upstream.gives_choices else asked.request.n
+    await charge.take_share(answering)
+    took = 0
+    try:
+        with calls.place(caller.admitted, places) as call:
+            asked = replace(asked, request=await charge.reserve())
+            call.reference = charge.reference
+            writing = Writing(asked, objects, calls.client(upstream), answering)
+            try:
+                return await answer(writing, call, receive)
+            finally:
+                took = await charge.settle(writing.used)
+    finally:
+        await charge.even_out(took)
 
 
 async def _whole_body(receive: Any) -> bytes:

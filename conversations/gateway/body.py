@@ -4,8 +4,9 @@ A field that is not known here is refused by name, so that nobody takes it for h
 that clients of OpenAI's send by themselves are taken where they change nothing, and go nowhere.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import orjson
 from django.conf import settings
@@ -27,6 +28,17 @@ class Asked:
     stream: bool
     include_usage: bool
 
+    def completed(self, defaults: Mapping[str, Any]) -> Self:
+        """With the model's own parameters and those of the reference, where the caller has none."""
+        own = {"temperature": TEMPERATURE, "top_p": TOP_P} | dict(defaults)
+        own["stop"] = tuple(own.get("stop") or ())
+        missing: dict[str, Any] = {
+            name: own.get(name)
+            for name in ("temperature", "top_p", "max_tokens", "stop")
+            if getattr(self.request, name) in (None, ())
+        }
+        return replace(self, request=replace(self.request, **missing))
+
 
 def read(body: bytes) -> Asked:
     """Raises Problem, which names the parameter."""
@@ -44,8 +56,8 @@ def read(body: bytes) -> Asked:
         request = ChatRequest(
             model=_required(given, "model"),
             messages=_messages(_required(given, "messages")),
-            temperature=given.get("temperature", TEMPERATURE),
-            top_p=given.get("top_p", TOP_P),
+            temperature=given.get("temperature"),
+            top_p=given.get("top_p"),
             max_tokens=_max_tokens(given),
             stop=_stop(given.get("stop", [])),
             n=given.get("n", 1),

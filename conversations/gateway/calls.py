@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
 
-from conversations import access
+from conversations import access, ledger
 from conversations.counts import counts
 from conversations.gateway import problems
 from conversations.gateway.problems import Problem
@@ -35,6 +36,7 @@ class Call:
         self.problem: Problem | None = None
         self.work: asyncio.Task[None] | None = None
         self.over = asyncio.Event()
+        self.reference = ""  # in the ledger, once something is reserved there
 
     def end(self, problem: Problem) -> None:
         """Closes the upstream at once; the caller is told the problem."""
@@ -50,6 +52,7 @@ class Calls:
     def __init__(self) -> None:
         self._running: set[Call] = set()
         self._clients: dict[Upstream, Client] = {}
+        self._renew_at = 0.0
 
     @property
     def running(self) -> int:
@@ -96,7 +99,7 @@ class Calls:
             while True:
                 await asyncio.sleep(settings.RIGHTS_CHECK_SECONDS)
                 if self._running:
-                    await self._follow_rights()
+                    await self._look_after()
         finally:
             last = tuple(self._running)
             for call in last:
@@ -111,16 +114,22 @@ class Calls:
         """Waits until those that run now have ended, or no longer than set; new ones are taken."""
         await self._until_ended(tuple(self._running), settings.RELAY_DRAIN_SECONDS)
 
-    async def _follow_rights(self) -> None:
-        shown = {call.key for call in self._running}
+    async def _look_after(self) -> None:
         try:
-            good = await read(access.good_keys, shown)
+            await self._follow_rights()
+            if time.monotonic() >= self._renew_at:
+                self._renew_at = time.monotonic() + settings.LEDGER_LEASE_SECONDS / 4
+                held = [call.reference for call in self._running if call.reference]
+                await read(ledger.renew, held)
         except AnyDatabaseError:
             counts.database_error()
-            log.exception("could not look up whose keys are still good; trying again")
-            return
+            log.exception("running calls could not be looked after; trying again")
+
+    async def _follow_rights(self) -> None:
+        shown = {call.key for call in self._running}
+        gone = shown - await read(access.good_keys, shown)
         for call in tuple(self._running):
-            if call.key in shown - good:
+            if call.key in gone:
                 call.end(problems.bad_key())
 
     async def _until_ended(self, some: Iterable[Call], seconds: float) -> None:

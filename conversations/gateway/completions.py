@@ -4,20 +4,25 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
-from conversations import tracing
+from conversations import ledger, tracing
 from conversations.counts import counts
 from conversations.gateway.answering import DONE, HEARTBEAT, Answering, framed
 from conversations.gateway.body import Asked
 from conversations.gateway.calls import Call
 from conversations.gateway.objects import Objects, estimated
+from conversations.models import Ending
 from conversations.upstream import (
     Client,
     Event,
     Finished,
+    Interrupted,
+    ReasoningDelta,
     Retrying,
     TextDelta,
     UpstreamError,
@@ -28,37 +33,51 @@ from conversations.upstream import (
 class Writing:
     """One call being answered."""
 
-    def __init__(self, asked: Asked, client: Client, answering: Answering) -> None:
+    def __init__(
+        self, asked: Asked, objects: Objects, client: Client, answering: Answering
+    ) -> None:
         self._asked = asked
+        self._objects = objects
         self._client = client
         self._answering = answering
-        self._objects = Objects(asked.request)
         self._introduced: set[int] = set()
         self._begun = self._spoke = time.monotonic()
-        self._first = 0.0
-        self.characters = 0
-        self.reported: UsageReported | None = None
+        self._first_at: datetime | None = None
+        self._finished = ""
+        self._characters = 0
+        self._reported: UsageReported | None = None
+        # How it ended, for the ledger; unless somebody says otherwise, the caller left.
+        self.ending = (Ending.STOPPED, "left")
 
     @property
     def usage(self) -> UsageReported:
         """As the server counted it, or about."""
-        return self.reported or estimated(self._asked.request, self.characters)
+        return self._reported or estimated(self._asked.request, self._characters)
 
     @property
-    def used(self) -> UsageReported:
-        """Of a call that brought nothing: nothing."""
-        is_known = self.reported is not None or self.characters
-        return self.usage if is_known else UsageReported(0, 0)
+    def used(self) -> ledger.Used:
+        outcome, reason = self.ending
+        counted = self._reported
+        return ledger.Used(
+            outcome=outcome,
+            reason=reason,
+            prompt_tokens=counted.prompt_tokens if counted else None,
+            completion_tokens=counted.completion_tokens if counted else None,
+            written=self._characters,
+            first_token_at=self._first_at,
+        )
 
     async def write(self) -> None:
         """Raises UpstreamError, with what came before it already sent."""
         await (self._in_events() if self._asked.stream else self._in_one_piece())
+        self.ending = (Ending.DONE, self._finished)
 
     async def _in_one_piece(self) -> None:
         completion = await self._client.complete(self._asked.request)
         self._heard()
-        self.reported = completion.usage
-        self.characters = sum(len(choice.text) for choice in completion.choices)
+        self._reported = completion.usage
+        self._characters = sum(len(one.text) + len(one.reasoning) for one in completion.choices)
+        self._finished = completion.choices[0].finish_reason.value
         await self._answering.json(self._objects.completion(completion.choices, self.usage))
 
     async def _in_events(self) -> None:
@@ -78,14 +97,17 @@ class Writing:
             match event:
                 case TextDelta(index, text):
                     self._heard()
-                    self.characters += len(text)
+                    self._characters += len(text)
                     self._introduce(index, chunks)
                     chunks.append(self._objects.chunk(index, {"content": text}))
+                case ReasoningDelta(text=text):
+                    self._characters += len(text)
                 case Finished(index, reason):
+                    self._finished = self._finished or reason.value
                     self._introduce(index, chunks)
                     chunks.append(self._objects.chunk(index, {}, reason.value))
                 case UsageReported():
-                    self.reported = event
+                    self._reported = event
                 case Retrying(reason=code):
                     counts.upstream_error(code)
                 case _:
@@ -101,9 +123,10 @@ class Writing:
             chunks.append(self._objects.chunk(index, {"role": "assistant", "content": ""}))
 
     def _heard(self) -> None:
-        counts.upstream_heard = now = time.monotonic()
-        if not self._first:
-            self._first = now
+        now = time.monotonic()
+        counts.upstream_heard[self._client.upstream.name] = now
+        if self._first_at is None:
+            self._first_at = timezone.now()
             counts.call_first_token.observe(now - self._begun)
 
     @asynccontextmanager
@@ -142,11 +165,16 @@ async def answer(writing: Writing, call: Call, receive: Any) -> bool:
         await asyncio.wait({call.work, gone})
     if call.work.cancelled():
         if call.problem is not None:
+            writing.ending = (Ending.INTERRUPTED, call.problem.code or "")
             raise call.problem
         return False
     error = call.work.exception()
     if isinstance(error, UpstreamError):
+        broke_off = isinstance(error, Interrupted)
+        writing.ending = (Ending.INTERRUPTED if broke_off else Ending.FAILED, error.code)
         counts.upstream_error(error.code)
+    elif error is not None:
+        writing.ending = (Ending.FAILED, "internal")
     if error is not None:
         raise error
     return True

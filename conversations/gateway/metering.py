@@ -1,57 +1,105 @@
-"""What a call takes of its key's and its person's share a minute."""
+"""What a call takes: of its key's and its person's share a minute, and of budgets."""
+
+import asyncio
+import logging
+from dataclasses import replace
 
 from django.conf import settings
+from django.db import Error as AnyDatabaseError
+from django.utils import translation
 
+from conversations import catalogue, ledger
+from conversations.counts import counts
 from conversations.gateway import problems
 from conversations.gateway.answering import Answering
-from conversations.gateway.objects import estimated
+from conversations.gateway.calls import read
 from conversations.gateway.rates import Take, headers, rates
 from conversations.models import Key
-from conversations.upstream import ChatRequest, UsageReported
+from conversations.upstream import ChatRequest
+
+log = logging.getLogger(__name__)
+
+WHATEVER_IS_THERE = -1e15
+SETTLE_TRIES, SETTLE_PAUSE = 5, 0.5  # then the lease runs out, and the sweep settles it
 
 
-class Share:
-    """Of one call: what it asks was taken at the beginning, the rest is taken at its end."""
+class Charge:
+    """Of one call. `name` is the answer's own, which is in the ledger too."""
 
-    def __init__(self, key: Key, asked: int) -> None:
-        self.used = UsageReported(0, 0)
+    def __init__(self, key: Key, model: catalogue.Model, request: ChatRequest, name: str) -> None:
+        self.reference = f"call:{name}"
         self._key = key
-        self._asked = asked
+        self._model = model
+        self._request = request
+        characters = sum(len(message.content) for message in request.messages)
+        self._asked = ledger.estimated_tokens(characters=characters, messages=len(request.messages))
 
-    async def end(self) -> None:
-        """Takes the answer's tokens, whatever is there; gives back what was not used."""
-        rest = self.used.prompt_tokens + self.used.completion_tokens - self._asked
-        if rest:
-            need = -1e15
-            takes = [_tokens(self._key, rest, need), _tokens_of_person(self._key, rest, need)]
-            await rates.take(self._key.user.public_id, takes)
+    # --- A minute's share ---
 
+    async def take_share(self, answering: Answering) -> None:
+        """Raises Problem where it is used up; the answer will say what is left of it."""
+        key, person = self._key.public_id, self._key.user.public_id
+        takes = [
+            Take("requests", f"{key}:requests", settings.REQUESTS_PER_KEY, 1, 1),
+            Take("requests", f"{person}:requests", settings.REQUESTS_PER_PERSON, 1, 1),
+            *self._tokens(self._asked, self._asked),
+        ]
+        fits, levels = await rates.take(person, takes)
+        answering.headers |= headers(levels)
+        if not fits:
+            longest = max(levels, key=lambda one: one.wait)
+            raise problems.over_rate(longest.what, longest.limit, longest.wait)
 
-async def begin(key: Key, request: ChatRequest, answering: Answering) -> Share:
-    """Raises Problem where the share is used up; the answer will say what is left of it."""
-    asked = estimated(request, 0).prompt_tokens
-    takes = [
-        Take("requests", f"{key.public_id}:requests", settings.REQUESTS_PER_KEY, 1, 1),
-        Take("requests", f"{key.user.public_id}:requests", settings.REQUESTS_PER_PERSON, 1, 1),
-        _tokens(key, asked, asked),
-        _tokens_of_person(key, asked, asked),
-    ]
-    fits, levels = await rates.take(key.user.public_id, takes)
-    answering.headers |= headers(levels)
-    if not fits:
-        longest = max(levels, key=lambda one: one.wait)
-        raise problems.over_rate(longest.what, longest.limit, longest.wait)
-    return Share(key, asked)
+    async def even_out(self, tokens: int) -> None:
+        """Takes what the call took in the end, or gives back what it did not."""
+        if rest := tokens - self._asked:
+            await rates.take(self._key.user.public_id, self._tokens(rest, WHATEVER_IS_THERE))
 
+    def _tokens(self, amount: int, need: float) -> list[Take]:
+        whose = {
+            self._key.public_id: settings.TOKENS_PER_KEY,
+            self._key.user.public_id: settings.TOKENS_PER_PERSON,
+        }
+        # What is more than a minute's worth waits for a full bucket, not for ever.
+        return [
+            Take("tokens", f"{name}:tokens", limit, min(need, limit), amount)
+            for name, limit in whose.items()
+        ]
 
-def _tokens(key: Key, amount: int, need: float) -> Take:
-    return _of_tokens(key.public_id, settings.TOKENS_PER_KEY, amount, need)
+    # --- Budgets ---
 
+    async def reserve(self) -> ChatRequest:
+        """What may be sent: where a budget holds, with a longest answer. Raises Problem."""
+        call = ledger.Call(
+            reference=self.reference,
+            person=self._key.user,
+            model=self._model,
+            key=self._key.public_id,
+            key_label=self._key.name,
+        )
+        request = self._request
+        try:
+            hold = await read(
+                ledger.reserve,
+                call,
+                prompt_tokens=self._asked,
+                max_tokens=request.max_tokens,
+                n=request.n,
+            )
+        except ledger.OverBudget as over:
+            with translation.override("en"):
+                raise problems.over_budget(over.sentence, over.until) from over
+        return replace(request, max_tokens=hold.max_tokens)
 
-def _tokens_of_person(key: Key, amount: int, need: float) -> Take:
-    return _of_tokens(key.user.public_id, settings.TOKENS_PER_PERSON, amount, need)
-
-
-def _of_tokens(whose: str, limit: int, amount: int, need: float) -> Take:
-    # What is more than a minute's worth waits for a full bucket, not for ever.
-    return Take("tokens", f"{whose}:tokens", limit, min(need, limit), amount)
+    async def settle(self, used: ledger.Used) -> int:
+        """How many tokens it took."""
+        for tries in range(1, SETTLE_TRIES + 1):
+            try:
+                record = await read(ledger.settle, self.reference, used)
+            except AnyDatabaseError:
+                counts.database_error()
+                log.exception("a call could not be settled, try %d of %d", tries, SETTLE_TRIES)
+                await asyncio.sleep(SETTLE_PAUSE)
+            else:
+                return record.prompt_tokens + record.completion_tokens if record else 0
+        return self._asked

@@ -4,12 +4,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from conversations import ledger
 from conversations.models.ids import public_id
 from conversations.upstream import ChatRequest, CompletedChoice, UsageReported
-
-# Where a server counts nothing: about right for European languages and code.
-CHARACTERS_A_TOKEN = 4
-TOKENS_A_MESSAGE = 4
 
 
 class Objects:
@@ -63,7 +60,9 @@ def of_usage(usage: UsageReported) -> dict[str, int]:
 
 
 def estimated(request: ChatRequest, characters: int) -> UsageReported:
-    """Usage of an answer of so many characters that no server has counted."""
+    """Usage of an answer of so many characters that no server has counted, as the ledger does."""
     asked = sum(len(message.content) for message in request.messages)
-    prompt = -(-asked // CHARACTERS_A_TOKEN) + TOKENS_A_MESSAGE * len(request.messages)
-    return UsageReported(prompt, -(-characters // CHARACTERS_A_TOKEN))
+    return UsageReported(
+        ledger.estimated_tokens(characters=asked, messages=len(request.messages)),
+        ledger.estimated_tokens(characters=characters),
+    )

@@ -4,8 +4,11 @@ In English whatever the language of the portal: programs read it, and those who 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from math import ceil
 from typing import Any
+
+from django.utils import timezone
 
 from conversations.upstream import (
     BadRequest,
@@ -108,6 +111,14 @@ def over_rate(what: str, limit: int, wait: float) -> Problem:
     text = f"Over {limit} {what} a minute. Try again in {max(1, ceil(wait))} s."
     headers = {"Retry-After": str(max(1, ceil(wait))), "retry-after-ms": str(ceil(wait * 1000))}
     return Problem(429, text, kind=what, code="rate_limit_exceeded", headers=headers)
+
+
+def over_budget(message: str, until: datetime) -> Problem:
+    """No use to try again before `until`."""
+    wait = max(1, ceil((until - timezone.now()).total_seconds()))
+    told = FINAL | {"Retry-After": str(wait)}
+    quota = "insufficient_quota"
+    return Problem(429, message, kind=quota, code=quota, headers=told)
 
 
 def overloaded() -> Problem:

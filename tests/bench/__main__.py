@@ -1,4 +1,4 @@
-"""`python -m tests.bench relay|scale|start`: measures and prints."""
+"""`python -m tests.bench relay|scale|gateway|start`: measures and prints."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import relay, report, scale, start
+from . import gateway, relay, report, scale, start
 from .loads import FULL, QUICK, Load
 
 
@@ -38,6 +38,11 @@ def main() -> None:
     scales.add_argument("--back", type=int, default=50, help="of those, cut in the middle")
     scales.add_argument("--load", type=_load, default=Load(50, 50, 10))
     scales.set_defaults(run=_scale)
+    calls = commands.add_parser("gateway", help="programs, beside calling the model server itself")
+    calls.add_argument("--callers", type=int, default=16, help="short questions at once")
+    calls.add_argument("--load", type=_load, default=Load(50, 50, 10), help="streams")
+    calls.add_argument("--redis", action="store_true", help="and once more with rates in Redis")
+    calls.set_defaults(run=_gateway)
     chosen = parser.parse_args()
     chosen.run(chosen)
 
@@ -65,6 +70,19 @@ def _scale(chosen: argparse.Namespace) -> None:
         back=chosen.back,
     )
     print(scale.table(scale.split(chosen.load, _say), felt))
+
+
+def _gateway(chosen: argparse.Namespace) -> None:
+    load = chosen.load
+    measured = gateway.run(
+        _say,
+        callers=chosen.callers,
+        streams=load.streams,
+        rate=load.rate,
+        seconds=load.seconds,
+        redis=chosen.redis,
+    )
+    print(gateway.table(measured))
 
 
 def _say(text: str) -> None:

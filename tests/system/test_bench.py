@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import answer, relay, report, scale
+from tests.bench import answer, gateway, relay, report, scale
 from tests.bench.loads import Load
 from tests.engines import RedisServer
 
@@ -55,3 +55,14 @@ def test_two_processes_are_set_against_one(redis_server: RedisServer) -> None:
     assert measured.one.whole == measured.two.whole == 2
     assert measured.redis > 0
     assert measured.two.cpu > 0
+
+
+def test_the_gateway_is_set_against_the_model_server_itself() -> None:
+    measured = gateway.run(lambda _text: None, callers=2, streams=2, rate=20, seconds=1)
+    assert [(one.whole, one.streams) for one in measured.values()] == [(2, 2), (2, 2)]
+    direct, portal = measured["direct"], measured["portal"]
+    assert direct.requests > 0
+    assert portal.request_cpu > 0
+    assert portal.token_cpu > 0
+    assert 0 < direct.delay_p50 <= portal.delay_p99
+    assert gateway.table(measured).count("\n") == 2

@@ -118,6 +118,9 @@ CALLS_PER_PERSON = env.integer(
 CALLS_PER_PROCESS = env.integer(
     "CALLS_PER_PROCESS", 200, low=1, high=10_000, why="of programs at once; more are refused"
 )
+CALL_CONNECTIONS = env.integer(
+    "CALL_CONNECTIONS", 4, low=1, high=100, why="to the database, kept for programs alone"
+)
 CALL_MESSAGES = env.integer(
     "CALL_MESSAGES", 2_000, low=1, high=100_000, why="each message of a call is looked at"
 )

@@ -79,13 +79,17 @@ def revoke(*, key: Key, actor: User | None) -> None:
 
 def used(*, key: Key) -> None:
     """Notes that the key is in use, unless that was noted a moment ago."""
-    now = timezone.now()
-    stale = now - USE_IS_NOTED_EVERY
-    if key.last_used_at is not None and key.last_used_at > stale:
+    if is_noted(key):
         return
+    now = timezone.now()
     # Of several processes one writes.
-    unnoted = Q(last_used_at=None) | Q(last_used_at__lte=stale)
+    unnoted = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_IS_NOTED_EVERY)
     Key.objects.filter(unnoted, pk=key.pk).update(last_used_at=now)
+
+
+def is_noted(key: Key) -> bool:
+    """Its use was noted a moment ago, as far as this row knows."""
+    return key.last_used_at is not None and key.last_used_at > timezone.now() - USE_IS_NOTED_EVERY
 
 
 def _random(length: int) -> str:

@@ -20,8 +20,9 @@ from conversations.actions import keys
 from conversations.counts import counts
 from conversations.gateway import body, problems
 from conversations.gateway.answering import Answering
-from conversations.gateway.calls import calls, read
+from conversations.gateway.calls import calls
 from conversations.gateway.completions import Writing, answer
+from conversations.gateway.database import database
 from conversations.gateway.metering import Charge
 from conversations.gateway.objects import Objects
 from conversations.gateway.problems import Problem
@@ -130,7 +131,7 @@ def _view(path: str) -> str:
 
 async def _caller(scope: Scope) -> Caller:
     token = _token(scope)
-    found = await read(_look_up, token)
+    found = await database.ask(_look_up, token)
     if found is None:
         raise problems.bad_key()
     caller = Caller(*found)
@@ -168,8 +169,10 @@ def _is_secure(scope: Scope) -> bool:
 
 
 async def _note_use(caller: Caller) -> None:
+    if keys.is_noted(caller.key):
+        return
     try:
-        await read(keys.used, key=caller.key)
+        await database.ask(keys.used, key=caller.key)
     except AnyDatabaseError:
         # Nobody's call fails because of this.
         counts.database_error()

@@ -6,15 +6,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error as AnyDatabaseError
 
 from conversations import access, ledger
 from conversations.counts import counts
 from conversations.gateway import problems
+from conversations.gateway.database import database
 from conversations.gateway.problems import Problem
 from conversations.gateway.rates import rates
 from conversations.upstream import Client, Upstream
@@ -95,6 +94,7 @@ class Calls:
 
     async def run(self) -> None:
         """Ends calls whose keys are good no more; when it is ended itself, all of them."""
+        database.open()
         try:
             while True:
                 await asyncio.sleep(settings.RIGHTS_CHECK_SECONDS)
@@ -109,6 +109,7 @@ class Calls:
             for client in clients.values():
                 await client.aclose()
             await rates.close()
+            await database.close()
 
     async def drain(self) -> None:
         """Waits until those that run now have ended, or no longer than set; new ones are taken."""
@@ -120,14 +121,14 @@ class Calls:
             if time.monotonic() >= self._renew_at:
                 self._renew_at = time.monotonic() + settings.LEDGER_LEASE_SECONDS / 4
                 held = [call.reference for call in self._running if call.reference]
-                await read(ledger.renew, held)
+                await database.ask(ledger.renew, held)
         except AnyDatabaseError:
             counts.database_error()
             log.exception("running calls could not be looked after; trying again")
 
     async def _follow_rights(self) -> None:
         shown = {call.key for call in self._running}
-        gone = shown - await read(access.good_keys, shown)
+        gone = shown - await database.ask(access.good_keys, shown)
         for call in tuple(self._running):
             if call.key in gone:
                 call.end(problems.bad_key())
@@ -137,11 +138,6 @@ class Calls:
             await asyncio.wait(waits, timeout=seconds)
         for wait in waits:
             wait.cancel()
-
-
-async def read(query: Any, *arguments: Any, **named: Any) -> Any:
-    """In a thread, which gives its connection back."""
-    return await database_sync_to_async(query, thread_sensitive=False)(*arguments, **named)
 
 
 calls = Calls()

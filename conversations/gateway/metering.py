@@ -12,7 +12,7 @@ from conversations import catalogue, ledger
 from conversations.counts import counts
 from conversations.gateway import problems
 from conversations.gateway.answering import Answering
-from conversations.gateway.calls import read
+from conversations.gateway.database import database
 from conversations.gateway.rates import Take, headers, rates
 from conversations.models import Key
 from conversations.upstream import ChatRequest
@@ -79,7 +79,7 @@ class Charge:
         )
         request = self._request
         try:
-            hold = await read(
+            hold = await database.ask(
                 ledger.reserve,
                 call,
                 prompt_tokens=self._asked,
@@ -95,7 +95,7 @@ class Charge:
         """How many tokens it took."""
         for tries in range(1, SETTLE_TRIES + 1):
             try:
-                record = await read(ledger.settle, self.reference, used)
+                record = await database.ask(ledger.settle, self.reference, used)
             except AnyDatabaseError:
                 counts.database_error()
                 log.exception("a call could not be settled, try %d of %d", tries, SETTLE_TRIES)

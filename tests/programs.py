@@ -12,6 +12,7 @@ from chatweb.asgi import application
 from conversations.actions import keys
 from conversations.gateway import calls
 from conversations.models import Key, User
+from tests.processes import Program
 from tests.relays import db
 
 COMPLETIONS = "/v1/chat/completions"
@@ -29,6 +30,13 @@ async def gateway_at_work() -> AsyncIterator[None]:
         job.cancel()
         with suppress(asyncio.CancelledError):
             await job
+
+
+def port_of(running: Program) -> int:
+    """Of a served portal. What its log says may have the word in it, too."""
+    while not (line := running.line_with("port ")).startswith("port "):
+        pass
+    return int(line.split()[1])
 
 
 async def key_of(user: User, **fields: Any) -> tuple[Key, str]:

@@ -14,6 +14,7 @@ from openai.types.chat import ChatCompletionChunk
 from conversations.actions import keys
 from conversations.models import User
 from tests.processes import Program, program
+from tests.programs import port_of
 from tests.relays import database_url
 from tests.upstream import ScriptedUpstream
 
@@ -27,7 +28,7 @@ Messages = list[Any]
 class Portal:
     def __init__(self, running: Program) -> None:
         self.program = running
-        self.port = int(running.line_with("port ").split()[-1])
+        self.port = port_of(running)
 
     @property
     def base_url(self) -> str:

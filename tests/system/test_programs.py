@@ -14,7 +14,7 @@ from conversations.actions import keys, people
 from conversations.models import User
 from tests.bench.meters import memory
 from tests.processes import Program, program
-from tests.programs import COMPLETIONS, body
+from tests.programs import COMPLETIONS, body, port_of
 from tests.relays import database_url
 from tests.upstream import ScriptedUpstream
 
@@ -27,7 +27,7 @@ Start = Callable[..., "Portal"]
 class Portal:
     def __init__(self, running: Program) -> None:
         self.program = running
-        self.port = int(running.line_with("port ").split()[-1])
+        self.port = port_of(running)
 
     @contextlib.contextmanager
     def line(self) -> Iterator[socket.socket]:

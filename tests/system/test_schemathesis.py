@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from conversations.actions import keys
 from conversations.models import User
 from tests.processes import program
+from tests.programs import port_of
 from tests.relays import database_url
 from tests.upstream import ScriptedUpstream
 
@@ -47,7 +48,7 @@ def base_url(transactional_db: None) -> Iterator[str]:
             "REQUESTS_PER_PERSON": "1000000",
         }
         with program("-m", "tests.portal_process", env=env) as running:
-            yield f"http://127.0.0.1:{running.line_with('port ').split()[-1]}"
+            yield f"http://127.0.0.1:{port_of(running)}"
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda one: str(one.value))

@@ -22,6 +22,7 @@ from tests.dictation import Dictation
 from tests.engines import PostgresServer, RedisServer, _free_port, _started
 from tests.house import House, Web
 from tests.processes import Program
+from tests.programs import COMPLETIONS, body
 from tests.proxy import Nginx
 from tests.upstream import ScriptedUpstream
 from tests.viewers import Viewer, until
@@ -267,6 +268,39 @@ async def test_what_changes_something_reaches_the_process_that_is_there(
         await asyncio.to_thread(deployed.begin, port)
         account = await alice.browser.get("/account/")
     assert "Alice 3" in account.text
+
+
+# --- Programs -------------------------------------------------------------------------------------
+
+
+async def test_a_program_hears_words_as_they_are_written_and_refusals_as_json(
+    deployed: Deployed,
+) -> None:
+    deployed.link("programmer@example.com")
+    made = deployed.house.start("apikey", "create", "programmer@example.com", "--name", "Test")
+    key = made.line_with("lt_").strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    asked = body("#scenario slow tokens=5 rate=5", stream=True)
+    async with (
+        ScriptedUpstream(port=deployed.upstream_port),
+        deployed.browser(headers=headers) as program,
+    ):
+        came: list[float] = []
+        heard = b""
+        async with program.stream("POST", COMPLETIONS, json=asked) as answer:
+            assert answer.status_code == 200
+            assert answer.headers["x-ratelimit-remaining-requests"]
+            async for piece in answer.aiter_raw():
+                came.append(time.monotonic())
+                heard += piece
+        assert heard.endswith(b"data: [DONE]\n\n")
+        assert came[-1] - came[0] > 0.6
+        refused = await program.post(COMPLETIONS, content=b"x" * (BODY_MAX_BYTES + 1))
+        assert refused.status_code == 413
+        assert refused.json()["error"]["code"] == "request_too_large"
+        unknown = await program.get("/v1/nothing", headers={"Authorization": ""})
+        assert unknown.json()["error"]["code"] == "unknown_url"
+        assert key not in deployed.nginx.said()
 
 
 # --- Limits ---------------------------------------------------------------------------------------

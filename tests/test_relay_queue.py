@@ -57,7 +57,7 @@ def without_revision(html: str) -> str:
 
 
 async def until_asked(upstream: ScriptedUpstream, count: int) -> None:
-    await until(lambda: len(upstream.requests) >= count)
+    await until(lambda: len(upstream.asked) >= count)
 
 
 async def test_what_waits_is_answered_in_turn_and_knows_what_was_said_before(
@@ -81,7 +81,7 @@ async def test_what_waits_is_answered_in_turn_and_knows_what_was_said_before(
     await settled(generation)
     assert await db(questions) == ["One?", "Two?", "Three?"]
     assert not await db(QueuedTurn.objects.exists)
-    last = [message["content"] for message in upstream.requests[-1].json["messages"]]
+    last = [message["content"] for message in upstream.asked[-1].json["messages"]]
     assert last == [
         WHO_SPEAKS,
         "⟪Alice⟫\nOne?",
@@ -147,7 +147,7 @@ async def test_sent_now_it_is_asked_while_the_stopped_answer_is_put_away(
     assert (await settled(running_one)).state == State.STOPPED
     dictations[1].finish()
     await settled(await db(Generation.objects.latest, "pk"))
-    assert upstream.requests[-1].json["messages"][-1]["content"] == "⟪Bob⟫\nUrgent"
+    assert upstream.asked[-1].json["messages"][-1]["content"] == "⟪Bob⟫\nUrgent"
 
 
 async def test_a_failed_answer_fails_nothing_that_waits_behind_it(
@@ -164,7 +164,7 @@ async def test_a_failed_answer_fails_nothing_that_waits_behind_it(
         await db(actions.generations.give_up, lost={"gone:1:a"})
         assert "Send next" in (await viewer.next("queue"))["html"]
     await db(actions.queue.sweep)
-    assert len(upstream.requests) == 1
+    assert len(upstream.asked) == 1
     assert await db(QueuedTurn.objects.count) == 1
     dictation.finish()
 

@@ -48,11 +48,11 @@ async def test_people_in_two_processes_share_a_queue_and_two_relays_send_each_tu
         await watching.watch(shared)
         await watching_too.watch(shared)
         running = await ask(shared, alice, "One?")
-        await until(lambda: len(upstream.requests) == 1)
+        await until(lambda: len(upstream.asked) == 1)
         texts = ("Two?", "Three?")
         for client, text in zip((his, hers), texts, strict=True):
-            fields = {"text": text, "request_id": str(uuid4())}
-            assert (await client.post(address, data=fields)).status_code == 200
+            answer = await client.post(address, text=text, request_id=str(uuid4()))
+            assert answer.status_code == 200
         for v in (watching, watching_too):
             assert "2 turns wait" in (await v.next("queue", 2))["html"]
 
@@ -63,7 +63,7 @@ async def test_people_in_two_processes_share_a_queue_and_two_relays_send_each_tu
         codes = sorted(answer.status_code for answer in answers)
         assert codes[0] == 204
         assert codes[1] in {404, 409}
-        await until(lambda: len(upstream.requests) == 2)
+        await until(lambda: len(upstream.asked) == 2)
         assert (await settled(running)).state == State.STOPPED
         for v in (watching, watching_too):
             await until(partial(shows, v, "Two?"))
@@ -71,7 +71,7 @@ async def test_people_in_two_processes_share_a_queue_and_two_relays_send_each_tu
 
         # Both relays look many times a second; one of them sends the last.
         dictations[1].finish()
-        await until(lambda: len(upstream.requests) == 3)
+        await until(lambda: len(upstream.asked) == 3)
         dictations[2].finish()
         last = await db(Generation.objects.latest, "pk")
         assert (await settled(last)).state == State.DONE
@@ -79,4 +79,4 @@ async def test_people_in_two_processes_share_a_queue_and_two_relays_send_each_tu
             await until(partial(shows, v, "Three?"))
     assert await db(Message.objects.filter(role="user").count) == 3
     assert await db(Generation.objects.count) == 3
-    assert len(upstream.requests) == 3
+    assert len(upstream.asked) == 3

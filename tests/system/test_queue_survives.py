@@ -71,7 +71,7 @@ async def test_a_killed_relay_leaves_the_queue_and_the_next_one_goes_on_when_tol
     assert (await settled(generation, seconds=20)).state == State.INTERRUPTED
     assert await db(line) == ["Two?", "Three?"], "it waits for somebody"
     await db(actions.queue.send_next, conversation=shared, actor=alice)
-    await until(lambda: len(upstream.requests) == 3)
+    await until(lambda: len(upstream.asked) == 3)
     last = await db(Generation.objects.select_related("question").latest, "pk")
     assert (await settled(last)).state == State.DONE
     assert await db(line) == []
@@ -94,9 +94,9 @@ async def test_killed_after_the_answer_and_before_the_next_turn_another_sends_it
 
     start()
     start()
-    await until(lambda: len(upstream.requests) == 3)
+    await until(lambda: len(upstream.asked) == 3)
     last = await db(Generation.objects.latest, "pk")
     await settled(last, seconds=20)
     assert await db(questions) == ["One?", "Two?", "Three?"]
     assert await db(Generation.objects.count) == 3
-    assert len(upstream.requests) == 3
+    assert len(upstream.asked) == 3

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.db import Error as AnyDatabaseError
 
-from conversations.models import Conversation, Generation, Participant, Role, User
+from conversations.models import Budget, Conversation, Generation, Participant, Role, Scope, User
 from tests.chaos import verdict as verdicts
 from tests.chaos.breaker import Breaker, Log, Staff
 from tests.chaos.engines import Engines
@@ -103,6 +103,8 @@ class Run:
                 return result
 
     async def _live(self, staff: Staff, stories: Storyteller) -> Result:
+        # Far from full: that it counts right is what matters.
+        await db(Budget.objects.create, scope=Scope.PORTAL, limit=10**12)
         began = time.monotonic()
         self._staff = staff
         diary = Diary(10**9 if self._plan.kills else self._plan.generations)

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 
 from conversations import markdown
 from conversations.actions.generations import LOST, RELAY_GONE
-from conversations.models import AuditEntry, Choice, Conversation, Generation, Message, State
+from conversations.models import (
+    AuditEntry,
+    BudgetCounter,
+    Choice,
+    Conversation,
+    Generation,
+    Message,
+    Reservation,
+    State,
+    UsageRecord,
+)
 from conversations.models.audit import Outcome
 from tests.chaos.breaker import DATABASE, REDIS, Log
 from tests.chaos.pages import Ending, Page
@@ -71,7 +81,25 @@ def of_tables(diary: Diary, calls: list[Call], log: Log, lag: Lags) -> Verdict:
         _texts_are_what_was_said(verdict, own, by_question[text], log, lag)
     verdict.expect(set(by_question) <= set(asked), "the upstream was asked what nobody asked")
     _each_generation_was_asked_for(verdict, diary, len(parts))
+    _each_generation_left_one_record(verdict)
     return verdict
+
+
+def _each_generation_left_one_record(verdict: Verdict) -> None:
+    """And nothing is reserved any more; what budgets counted is what the records say."""
+    settled = Generation.objects.exclude(settled_at=None).values_list("public_id", flat=True)
+    references = list(UsageRecord.objects.values_list("reference", flat=True))
+    verdict.expect(
+        sorted(references) == sorted(f"generation:{public_id}" for public_id in settled),
+        f"{len(settled)} answers ended and left {len(references)} usage records",
+    )
+    verdict.expect(not Reservation.objects.exists(), "something is still reserved")
+    used = sum(one.prompt_tokens + one.completion_tokens for one in UsageRecord.objects.iterator())
+    for counter in BudgetCounter.objects.all():
+        verdict.expect(
+            (counter.used, counter.reserved) == (used, 0),
+            f"a budget counted {counter.used} tokens and {counter.reserved} reserved, not {used}",
+        )
 
 
 def _each_generation_was_asked_for(verdict: Verdict, diary: Diary, generations: int) -> None:

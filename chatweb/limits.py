@@ -275,6 +275,17 @@ TYPING_SECONDS = env.seconds(
     "TYPING_SECONDS", 6, low=1, high=60, why="whoever writes nothing for so long has stopped typing"
 )
 
+MENTIONS_PER_MESSAGE = env.integer(
+    "MENTIONS_PER_MESSAGE",
+    20,
+    low=0,
+    high=1_000,
+    why="people a message may call by name",
+)
+READ_SECONDS = env.seconds(
+    "READ_SECONDS", 3, low=0.05, high=60, why="what people have read is put away so often, together"
+)
+
 # --- Watching -----------------------------------------------------------------------------------
 
 HEALTH_SECONDS = env.seconds(

@@ -27,8 +27,12 @@ from conversations import access, events, fragments
 from conversations.counts import counts
 from conversations.models import User
 from conversations.presence import presence
+from conversations.reading import reading
 
 T = TypeVar("T")
+
+
+LARGEST = 2**63  # that the column of revisions holds, and one more
 
 
 class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
@@ -111,6 +115,10 @@ class PageConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             case {"t": "watch", "c": str(public_id)}:
                 await self._pause("watch")
                 await self._watch(public_id)
+            case {"t": "read", "n": int(revision)} if 0 < revision < LARGEST:
+                await self._pause("read")
+                if self._conversation:  # the person's right is looked up where it is put away
+                    reading.note(self._mailbox.user, self._conversation, revision)
             case {"t": "look", "on": bool(is_seen)}:
                 self._mailbox.is_seen = is_seen
                 self._touch()

@@ -121,6 +121,19 @@ def queue(conversation: Conversation) -> str:
     return _rendered("conversations/_queue.html", waiting(conversation))
 
 
+def faces_in(rows: Sequence[Conversation]) -> list[User]:
+    """Of a conversation's row for each participant: the first, one of whom may be the reader."""
+    return [
+        User(public_id=row.reader, name=row.reader_name, email=row.reader_email)
+        for row in rows[: ROW_FACES + 1]
+    ]
+
+
+def faces_of(conversation: Conversation) -> list[User]:
+    """The same, where not all of its rows are at hand."""
+    return [one.user for one in conversation.participants.listed()[: ROW_FACES + 1]]
+
+
 def row(conversation: Conversation, faces: Sequence[User]) -> str:
     """For everybody who has its `reader_role`; a page leaves out its own reader's face."""
     return _rendered("conversations/_row.html", {"row": conversation, "faces": faces})
@@ -134,6 +147,18 @@ def progress(generation: Generation, *, place: int = 0) -> str:
 
 def person(user: User) -> Person:
     return Person(user.display_name, user.public_id, user.initials, user.hue)
+
+
+def ended(state: State) -> str:
+    """An answer, for who asked and may be looking elsewhere; empty for what somebody stopped."""
+    with translation.override(settings.LANGUAGE_CODE):
+        match state:
+            case State.DONE:
+                return _("Your answer is there.")
+            case State.FAILED | State.INTERRUPTED:
+                return _("Your answer broke off.")
+            case _:
+                return ""
 
 
 def here(people: Sequence[Person]) -> str:

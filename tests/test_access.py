@@ -114,6 +114,8 @@ ROUTES = {
     "queued_now": Route({"POST": Verb("author or owner", 204)}),
     "title": Route({"POST": Verb("write", 200, {"title": "Mine"})}),
     "settings": Route({"POST": Verb("write", 200, SETTINGS_FORM)}),
+    "callees": Route({"GET": Verb("write", 200)}),
+    "mute": Route({"POST": Verb("read", 204), "DELETE": Verb("read", 204)}),
     "deletion": Route({"POST": Verb("own", 204), "DELETE": Verb("own", 204, whose="deleted")}),
     "details": Route({"GET": Verb("read", 200)}),
     "history": Route({"GET": Verb("read", 200, {"before": "1"})}),

@@ -113,7 +113,7 @@ def test_only_the_events_room_knows_the_channel_layer() -> None:
 @pytest.mark.parametrize(
     ("module", "known"),
     [
-        ("consumers", {"access", "counts", "events", "fragments", "presence", "User"}),
+        ("consumers", {"access", "counts", "events", "fragments", "presence", "reading", "User"}),
         ("presence", {"events", "fragments", "Attendance", "Hub", "Mailbox", "Person"}),
     ],
 )

@@ -215,7 +215,7 @@ async def test_whatever_is_sent_the_process_lives_and_logs_no_error(
     assert not events.hub.sockets
 
 
-@pytest.mark.parametrize(("seconds", "later"), [(0.6, True), (0, False)])
+@pytest.mark.parametrize(("seconds", "later"), [(1.5, True), (0, False)])
 async def test_a_question_waits_for_the_one_before_as_long_as_set(
     conversation: Conversation, alice: User, settings: Settings, seconds: float, later: bool
 ) -> None:

@@ -1,6 +1,7 @@
 """The only writers. Keyword-only functions, one transaction each, audited, told on commit."""
 
 from conversations.actions import (
+    attention,
     catalogue,
     conversations,
     generations,
@@ -13,6 +14,7 @@ from conversations.actions import (
 )
 
 __all__ = [
+    "attention",
     "catalogue",
     "conversations",
     "generations",

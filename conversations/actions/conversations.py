@@ -1,5 +1,6 @@
 """Starting, naming, setting up, deleting and restoring conversations."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -21,7 +22,7 @@ from conversations.models import (
     What,
 )
 
-OF_A_ROW = ("public_id", "title", "active_at")
+OF_A_ROW = ("public_id", "title", "active_at", "revision")
 
 
 def changed(conversation: Conversation, *, active: bool = False, **columns: Any) -> int:
@@ -47,21 +48,31 @@ def lock(conversation: Conversation) -> None:
     Conversation.objects.select_for_update().only("pk").get(pk=conversation.pk)
 
 
-def tell_rows(conversation: Conversation, *, moves: bool) -> None:
-    """On commit, every participant's sidebar gets the conversation's row."""
+def tell_rows(
+    conversation: Conversation,
+    *,
+    moves: bool,
+    to: Collection[int] | None = None,
+    notices: Mapping[int, str] | None = None,
+) -> None:
+    """On commit, every participant's sidebar gets the conversation's row, or those of the people
+    `to` alone. `notices` are for who looks elsewhere and has not muted it. People by their keys.
+    """
 
     def tell() -> None:
         # Not where it is deleted: an answer that ends unseen brings no row back.
         there = Conversation.objects.filter(pk=conversation.pk, deleted_at=None).only(*OF_A_ROW)
-        rows = list(there.with_writing().for_each_participant())
-        faces = [
-            User(public_id=row.reader, name=row.reader_name, email=row.reader_email)
-            for row in rows[: fragments.ROW_FACES + 1]  # of whom one may be the reader's own
-        ]
-        html: dict[str, str] = {}
+        if to is not None:
+            there = there.filter(participants__user__in=to)
+        rows = list(there.with_writing().for_each_participant().with_attention())
+        faces = fragments.faces_of(conversation) if to is not None else fragments.faces_in(rows)
+        looks: dict[tuple[object, ...], str] = {}  # few, however many people
         for row in rows:
-            html[row.reader_role] = html.get(row.reader_role) or fragments.row(row, faces)
-            events.tell(events.RowChanged(row.reader, row.public_id, html[row.reader_role], moves))
+            look = (row.reader_role, row.unread, row.is_mentioned, row.is_muted)
+            html = looks[look] = looks.get(look) or fragments.row(row, faces)
+            events.tell(events.RowChanged(row.reader, row.public_id, html, moves))
+            if (text := (notices or {}).get(row.reader_id)) and not row.is_muted:
+                events.tell(events.Notice(row.reader, row.public_id, row.title, text))
 
     transaction.on_commit(tell, robust=True)
 

@@ -112,7 +112,7 @@ def stop(*, generation: Generation, actor: User) -> None:
             state=State.STOPPED, stopped_by=actor, settled_at=now
         )
         if unclaimed:
-            _tell_settled(generation)
+            _ended_elsewhere(generation, State.STOPPED)
             unsent = Used(outcome=Ending.STOPPED, was_sent=False)
             ledger.settle(charges.reference(generation), unsent)
             transaction.on_commit(
@@ -208,16 +208,18 @@ def settle(*, generation: Generation, worker: str, kept: Kept, outcome: Settleme
             won = mine.filter(state=State.STOPPED).update(settled_at=now, **known)
         if not won:
             return False
+        revision = conversations.changed(generation.conversation)
         Message.objects.filter(pk=kept.message_id).update(
             text=kept.text,
             reasoning=kept.reasoning,
             html=html,
             html_version=markdown.RENDERER_VERSION,
+            news=revision,
         )
         audit.record(
             None, "answer.settled", generation.conversation, generation=generation.public_id
         )
-        _tell_settled(generation)
+        _tell_settled(generation, state, revision)
         ledger.settle(charges.reference(generation), outcome.used(state, why, kept.written))
     counts.generation_ended(state, why, generation.created_at, outcome.first_token_at)
     return True
@@ -251,7 +253,7 @@ def give_up(*, lost: Collection[str], besides: Collection[int] = ()) -> int:
             if won:
                 settled += 1
                 audit.record(None, "answer.interrupted", generation.conversation)
-                _tell_settled(generation)
+                _ended_elsewhere(generation, State.INTERRUPTED if lost_it else State.STOPPED)
                 ended = (State.INTERRUPTED, RELAY_GONE) if lost_it else (State.STOPPED, "")
                 charges.settle_lost(generation, *ended)
         if won:
@@ -416,10 +418,19 @@ def _tell_queued(conversation: Conversation, **columns: Any) -> None:
     conversations.tell_rows(conversation, moves=True)
 
 
-def _tell_settled(generation: Generation) -> None:
+def _ended_elsewhere(generation: Generation, state: State) -> None:
+    """Without its relay, which would bring the last words."""
+    revision = conversations.changed(generation.conversation)
+    Message.objects.filter(choices__generation=generation).update(news=revision)
+    _tell_settled(generation, state, revision)
+
+
+def _tell_settled(generation: Generation, state: State, revision: int) -> None:
+    """Everybody, that it has ended with this revision."""
     conversation = generation.conversation
-    revision = conversations.changed(conversation)
-    conversations.tell_rows(conversation, moves=False)
+    asker = generation.requested_by_id
+    notices = {asker: fragments.ended(state)} if asker else {}
+    conversations.tell_rows(conversation, moves=False, notices=notices)
     conversations.answer_ended(conversation)
 
     def tell() -> None:

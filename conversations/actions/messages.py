@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from conversations import audit, markdown
-from conversations.actions import conversations, turns
+from conversations.actions import conversations, mentions, turns
 from conversations.actions.refusals import NothingToAnswer, NotYours, SentElsewhere, TurnRunning
 from conversations.actions.turns import Place, Said, Sent, Written
 from conversations.models import (
@@ -76,7 +76,7 @@ def send(
         raise NothingToAnswer  # notes are in no branch
     sent = _question_before(author, request_id)
     if sent is None:
-        html = markdown.render(text)
+        html = mentions.render(text, conversation)
         place = Place(instead, below)
         try:
             with audit.action(author, "message.sent", conversation, **place.told()):
@@ -99,7 +99,7 @@ def note(*, conversation: Conversation, author: User, text: str, request_id: UUI
     said = turns.before(author, request_id)
     if said is None:
         _refuse_queued(author, request_id)
-        html = markdown.render(text)
+        html = mentions.render(text, conversation)
         try:
             with audit.action(author, "note.sent", conversation):
                 row = conversations.locked(conversation)

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from conversations import audit, markdown
-from conversations.actions import conversations, generations, turns
+from conversations.actions import conversations, generations, mentions, turns
 from conversations.actions.refusals import (
     MayNotWrite,
     ModelNotForYou,
@@ -51,7 +51,9 @@ def send(
     """
     sent = _sent_before(author, request_id)
     if sent is None:
-        html = markdown.render(text)  # a long text takes a while, and others wait for the lock
+        html = mentions.render(
+            text, conversation
+        )  # a long text takes a while, and others wait for the lock
         written = Written(text, html, request_id=request_id)
         try:
             with audit.action(author, "message.sent", conversation) as act:
@@ -71,7 +73,7 @@ def send(
 
 def edit(*, turn: QueuedTurn, actor: User, text: str) -> None:
     """Raises TurnGone."""
-    html = markdown.render(text)
+    html = mentions.render(text, turn.conversation)
     with audit.action(actor, "turn.edited", turn.conversation, turn=turn.public_id):
         row = conversations.locked(turn.conversation)
         changes: dict[str, Any] = {"html": html, "html_version": markdown.RENDERER_VERSION}

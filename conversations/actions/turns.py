@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from conversations import events, fragments, markdown
-from conversations.actions import conversations, generations
+from conversations.actions import conversations, generations, mentions
 from conversations.actions.refusals import NothingToNote, TooManyNotes
 from conversations.fragments import Article
 from conversations.models import Author, Choice, Conversation, Kind, Message, User
@@ -92,7 +92,7 @@ def begin(conversation: Conversation, author: User, written: Written, place: Pla
     else:
         revision = conversations.changed(conversation, active=True, head=choice.message)
         conversations.tell_changed(conversation, revision)
-        conversations.tell_rows(conversation, moves=True)
+        conversations.tell_rows(conversation, moves=True, notices=mentions.note(question))
     events.on_commit(events.WorkQueued())
     return sent
 
@@ -151,6 +151,7 @@ def _message(
         role=Author.USER,
         kind=kind,
         author=author,
+        news=conversation.revision + 1,  # under the lock: the one that is counted next
         **asdict(written),
     )
 
@@ -177,7 +178,8 @@ def _tell_added(conversation: Conversation, added: Sent | Said, **columns: Messa
         lambda: events.tell(events.MessageAdded(conversation.public_id, revision, added.html)),
         robust=True,
     )
-    conversations.tell_rows(conversation, moves=True)
+    message = added.question if isinstance(added, Sent) else added.message
+    conversations.tell_rows(conversation, moves=True, notices=mentions.note(message))
 
 
 def _just_sent(question: Message, choice: Choice) -> Sent:

@@ -206,6 +206,24 @@ class RowChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence for one person who may be looking elsewhere, about the conversation `title`."""
+
+    skippable: ClassVar[bool] = True
+    user: str
+    conversation: str
+    title: str
+    text: str
+
+    @property
+    def topic(self) -> str:
+        return user_topic(self.user)
+
+    def wire(self) -> str:
+        return wire("notice", c=self.conversation, title=self.title, text=self.text)
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationGone:
     """One person has it no longer: it was deleted, or they were `removed` or `left`."""
 
@@ -334,6 +352,7 @@ SocketEvent = (
     | ThreadChanged
     | QueueChanged
     | RowChanged
+    | Notice
     | ConversationGone
     | Tick
     | Silent

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import unquote
 
@@ -9,7 +10,7 @@ import comrak
 import nh3
 from django.utils.safestring import SafeString, mark_safe
 
-from conversations.markdown import code
+from conversations.markdown import code, mentions
 from conversations.markdown.guards import Guard, is_too_deep
 from conversations.markdown.mathml import Formulas
 
@@ -88,12 +89,13 @@ _cleaner = nh3.Cleaner(
 )
 
 
-def render(text: str) -> SafeString:
-    """Safe HTML for a whole text. Never raises; text never vanishes, raw HTML is shown as text."""
+def render(text: str, *, names: Collection[str] = ()) -> SafeString:
+    """Safe HTML for a whole text. Never raises; text never vanishes, raw HTML is shown as text.
+    Calls of `names`, as in `@Rita Moss`, are marked, which `mentioned` finds again."""
     text = normalise(text)
     if Guard().feed(text):
         return mark_safe(plain(text))  # noqa: S308 -- escaped
-    sanitised = pipeline(text)
+    sanitised = pipeline(text, names=names)
     return mark_safe(plain(text) if sanitised is None else sanitised)  # noqa: S308
 
 
@@ -120,14 +122,16 @@ def to_markup(text: str, *, with_positions: bool = False) -> str:
     return comrak.render_markdown(text, _EXTENSIONS, _PARSING, output)
 
 
-def pipeline(text: str, *, last_code_is_open: bool = False) -> str | None:
+def pipeline(
+    text: str, *, last_code_is_open: bool = False, names: Collection[str] = ()
+) -> str | None:
     """Sanitised HTML of a text that passed the guards, None if it nests too deep."""
     markup = to_markup(text)
     if is_too_deep(markup):
         return None
     formulas = Formulas()
     markup = formulas.take_out(_dress(markup, last_code_is_open))
-    return formulas.put_in(_cleaner.clean(markup))
+    return formulas.put_in(mentions.mark(_cleaner.clean(markup), names))
 
 
 def _dress(markup: str, last_code_is_open: bool) -> str:

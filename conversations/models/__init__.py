@@ -25,7 +25,7 @@ from conversations.models.ledger import (
     Unit,
     UsageRecord,
 )
-from conversations.models.messages import Author, Kind, Message, MessageVersion
+from conversations.models.messages import Author, Kind, Mention, Message, MessageVersion
 from conversations.models.people import (
     OneTimeLink,
     Purpose,
@@ -61,6 +61,7 @@ __all__ = [
     "Key",
     "Kind",
     "LanguageModel",
+    "Mention",
     "Message",
     "MessageVersion",
     "OneTimeLink",

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -12,6 +13,9 @@ from conversations.models.people import Team, User
 
 if TYPE_CHECKING:
     from conversations.models.messages import Message
+
+
+LOOKED_BACK = 400  # revisions in which unread messages are counted: each turn takes two or more
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -74,6 +78,39 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         first = Participant.objects.listed()[:most]
         return self.prefetch_related(models.Prefetch("participants", first, to_attr="first"))
 
+    def with_attention(self) -> Self:
+        """Of rows that were joined with a participant, by one of the two above: adds the person's
+        `is_muted`, how much is `unread`, and whether it calls them by name (`is_mentioned`).
+
+        A message is news as of the revision that brought it, or at which it was answered; one's
+        own are none. Only so many revisions are looked back: beyond, the number is as high.
+        """
+        from conversations.models.messages import Mention, Message
+
+        told = self.annotate(
+            reader_id=models.F("participants__user_id"),
+            is_muted=models.F("participants__is_muted"),
+            read_up_to=Greatest(
+                models.F("participants__read_revision"),
+                models.F("revision") - LOOKED_BACK,
+            ),
+        )
+        news = Message.objects.filter(
+            conversation=models.OuterRef("pk"),
+            news__gt=models.OuterRef("read_up_to"),
+            deleted_at=None,
+        ).exclude(author=models.OuterRef("reader_id"))
+        number = news.order_by().values("conversation").annotate(n=models.Count("pk")).values("n")
+        called = Mention.objects.filter(
+            user=models.OuterRef("reader_id"),
+            message__conversation=models.OuterRef("pk"),
+            message__news__gt=models.OuterRef("read_up_to"),
+            message__deleted_at=None,
+        )
+        return told.annotate(
+            unread=Coalesce(models.Subquery(number), 0), is_mentioned=models.Exists(called)
+        )
+
 
 class Answers(models.TextChoices):
     """When the assistant answers."""
@@ -113,6 +150,10 @@ class Conversation(models.Model):
     reader_name: str
     reader_email: str
     first: "list[Participant]"
+    reader_id: int  # this and the next by with_attention
+    is_muted: bool
+    unread: int
+    is_mentioned: bool
 
     class Meta:
         verbose_name = _("conversation")
@@ -153,6 +194,9 @@ class Participant(models.Model):
     joined_at = models.DateTimeField(default=timezone.now)
     # The team with which the person was invited: its later members are not in by themselves.
     via_team = models.ForeignKey(Team, models.SET_NULL, null=True, related_name="+")
+    # The revision up to which the person has seen everything.
+    read_revision = models.PositiveBigIntegerField(default=0)
+    is_muted = models.BooleanField(default=False)
 
     objects = ParticipantQuerySet.as_manager()
 

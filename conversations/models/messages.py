@@ -130,7 +130,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 class Message(models.Model):
     public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    # Without an index of its own: PostgreSQL would take it in the place of `message_by_news`.
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="messages", db_index=False
+    )
     parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
     # Steps from the root: orders a branch without walking it.
     depth = models.PositiveIntegerField(default=0)
@@ -145,6 +148,9 @@ class Message(models.Model):
     html_version = models.PositiveIntegerField(default=0)
     # Made by the page that sent it: sending twice makes one message.
     request_id = models.UUIDField(null=True)
+    # The conversation's revision that made it known: as it was sent, or an answer's end. 0 while it
+    # is being written, and of what is older than this column: unread by nobody.
+    news = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
@@ -162,6 +168,8 @@ class Message(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["author", "request_id"], name="sent_once"),
         ]
+        # All of a conversation; and the number of unread ones, for each row of the sidebar.
+        indexes = [models.Index("conversation", "news", name="message_by_news")]
 
     def __str__(self) -> str:
         return self.public_id
@@ -198,7 +206,28 @@ class Message(models.Model):
 
     @property
     def rendered(self) -> SafeString:
-        return markdown.trusted(self.html, self.html_version) or markdown.render(self.text)
+        if kept := markdown.trusted(self.html, self.html_version):
+            return kept
+        called = self.mentions.values_list("written", flat=True) if "@" in self.text else ()
+        return markdown.render(self.text, names=called)
+
+
+class Mention(models.Model):
+    """Somebody was called by name in a message."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="mentions")
+    # Sought from the few unread messages of a row, never from all that one was ever called in.
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
+    # As it stands there: to be marked again should the message be rendered anew.
+    written = models.CharField(max_length=255)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["message", "user"], name="mentioned_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.message}"
 
 
 class MessageVersion(models.Model):

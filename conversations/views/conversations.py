@@ -115,6 +115,15 @@ def deletion(request: SignedInRequest, conversation: str) -> HttpResponse:
     return HttpResponseNotAllowed(["POST", "DELETE"])
 
 
+@login_required
+@require_http_methods(["POST", "DELETE"])
+def mute(request: SignedInRequest, conversation: str) -> HttpResponse:
+    """POST silences it for this person, DELETE takes that back."""
+    row = access.conversation(request.user, conversation, to="read")
+    actions.attention.mute(conversation=row, person=request.user, is_muted=request.method == "POST")
+    return HttpResponse(status=204)
+
+
 def _page(request: SignedInRequest, context: dict[str, Any]) -> HttpResponse:
     if wants_fragment(request):
         return render(request, f"{PAGE}#main", context)

@@ -15,7 +15,7 @@ from conversations.models import Conversation, ConversationQuerySet, Role, User
 def page(user: User, before: str = "", show: str = "") -> dict[str, Any]:
     """`rows`, newest first, and `more`: the cursor of the next page, empty at the end. `show`
     chooses among them: "mine", "shared" by others, or "team-" with a team's public id."""
-    rows = _chosen(user, show).with_writing().newest_first()
+    rows = _chosen(user, show).with_writing().with_attention().newest_first()
     rows = rows.with_faces(fragments.ROW_FACES + 1)
     if before:
         at, number = _parse(before)

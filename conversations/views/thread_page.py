@@ -66,12 +66,13 @@ def of(user: User, conversation: Conversation) -> dict[str, Any]:
 def company(user: User, conversation: Conversation) -> dict[str, Any]:
     """The person's own `role`; `faces` in the head, none for who is alone, and how many `more`."""
     everybody = list(conversation.participants.listed())
-    mine = next((one.role for one in everybody if one.user_id == user.pk), None)
+    mine = next((one for one in everybody if one.user_id == user.pk), None)
     if mine is None:  # removed a moment ago
         raise Http404
     shown = everybody[:FACES] if len(everybody) > 1 else []
     return {
-        "role": mine,
+        "role": mine.role,
+        "read": mine.read_revision,
         "faces": [one.user for one in shown],
         "more_faces": len(everybody) - len(shown) if shown else 0,
         "more_when_narrow": max(len(everybody) - FACES_WHEN_NARROW, 0),

@@ -5,6 +5,7 @@ import { adoptComposer, startComposer } from "./composer.js";
 import { startConnection, watch } from "./connection.js";
 import { byId, on, openConversation } from "./dom.js";
 import { openNew } from "./leaving.js";
+import { startNotices } from "./notices.js";
 import { startPopovers } from "./popovers.js";
 import { adoptQueue } from "./queue.js";
 import { startRequests } from "./requests.js";
@@ -17,16 +18,18 @@ import { startPaging } from "./sync.js";
 import { showTimes, startTimes } from "./times.js";
 import { showWindowTitle, startTitles } from "./titles.js";
 import { startToasts } from "./toast.js";
+import { openUnread } from "./unread.js";
 
 /** Another conversation, or a new one, has come into the main part. */
 function opened() {
   adoptArticles();
   adoptQueue();
   showTimes(byId("pane"));
+  watchThread();
+  openUnread();
   showWindowTitle();
   markRows();
   adoptComposer({ focus: matchMedia("(hover: hover)").matches });
-  watchThread();
   watch();
 }
 
@@ -75,13 +78,15 @@ startToasts();
 startCode();
 startTitles();
 startPopovers();
+startNotices();
 startSettings();
 startSidebar();
-startRows();
 startSheet();
 adoptArticles();
 adoptQueue();
 startScrolling();
+openUnread();
+startRows();
 startPaging();
 startComposer();
 startNavigation();

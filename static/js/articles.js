@@ -4,6 +4,7 @@ import { dressCode } from "./code.js";
 import { byId, parse } from "./dom.js";
 import { keepingPlace } from "./scroll.js";
 import { dayName, showTimes } from "./times.js";
+import { markUnread } from "./unread.js";
 
 export const bodyOf = (article) => article.querySelector(":scope > .text");
 export const articleOf = (message) => byId(`m-${message}`);
@@ -114,7 +115,7 @@ function morph(old, fresh) {
   const grows = "live" in fresh.dataset && fresh.dataset.generation === old.dataset.generation;
   keepingFocus(old, () => {
     for (const name of old.getAttributeNames()) {
-      if (!fresh.hasAttribute(name) && name !== "data-day") old.removeAttribute(name);
+      if (!fresh.hasAttribute(name) && !/^data-(day|unread)$/.test(name)) old.removeAttribute(name);
     }
     for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
     if (!grows) showText(kept, next);
@@ -181,4 +182,5 @@ function markDays() {
     else if (article.dataset.day !== name) article.dataset.day = name;
     day = name;
   }
+  markUnread();
 }

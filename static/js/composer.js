@@ -1,6 +1,6 @@
 /** The field one writes in: drafts, Enter, first prompts, Stop, and a text that is never lost. */
 import { liveArticles } from "./articles.js";
-import { byId, main, newId, on, openConversation, request, word } from "./dom.js";
+import { byId, element, main, newId, on, openConversation, request, word } from "./dom.js";
 import { clearDrafts, keepDraft, readDraft } from "./drafts.js";
 import { toLatest } from "./scroll.js";
 import { toast } from "./toast.js";
@@ -26,7 +26,15 @@ function write(text) {
   keepDraft(openConversation(), { text, note: isNote() });
 }
 
+/** A browser runs a module once, however often it is asked to. */
+function loadCallees() {
+  const src = main().dataset.calleesScript;
+  if (src && field().value.includes("@") && !document.querySelector(`script[src="${src}"]`))
+    document.head.append(element("script", { type: "module", src }));
+}
+
 function typed() {
+  loadCallees();
   refuse("");
   grow();
   const old = readDraft(openConversation());

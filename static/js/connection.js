@@ -2,11 +2,13 @@
 import { byId, element, openConversation, request, wentToSignIn, word } from "./dom.js";
 import { isSignedOut, leaveThread, signedOut } from "./leaving.js";
 import { forgetFrames, startLive, threadMessages } from "./live.js";
+import { notice } from "./notices.js";
 import { presenceMessages, showTyping, startPresence, tellLook } from "./presence.js";
 import { removeRow, showRow } from "./rows.js";
 import { Connection } from "./socket.js";
 import { poll, sync, syncRows } from "./sync.js";
 import { toast } from "./toast.js";
+import { repeatRead, startUnread } from "./unread.js";
 
 const NOTICE_AFTER = 2000;
 const MISSED_SPREAD = 1000; // all pages of a process are told at once
@@ -15,12 +17,13 @@ const MISSED_SPREAD = 1000; // all pages of a process are told at once
 const GONE = { deleted: "gone", removed: "noAccess" };
 
 let connection = null;
-let notice = 0;
+let downFor = 0;
 let returning = false;
 
 const messages = {
   ...threadMessages,
   ...presenceMessages,
+  notice,
   row: (message) => showRow(message.c, message.html, message.top),
   gone(message) {
     const open = message.c === openConversation();
@@ -47,11 +50,11 @@ export const isConnected = () => Boolean(connection?.isOpen);
 function showState(up) {
   if (!up) showTyping("");
   if (up) {
-    clearTimeout(notice);
-    notice = 0;
+    clearTimeout(downFor);
+    downFor = 0;
     byId("connection").replaceChildren();
   } else {
-    notice ||= setTimeout(() => {
+    downFor ||= setTimeout(() => {
       if (isSignedOut()) return;
       const text = word(navigator.onLine ? "reconnecting" : "offline");
       byId("connection").replaceChildren(element("span", {}, text));
@@ -87,6 +90,7 @@ export function startConnection() {
       if (returning) catchUp();
       else watch();
       returning = true;
+      repeatRead();
     },
     received: (message) => messages[message.t]?.(message),
     closed,
@@ -96,4 +100,5 @@ export function startConnection() {
   const send = (message) => connection.send(message);
   startLive(send);
   startPresence(send);
+  startUnread(send);
 }

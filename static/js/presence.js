@@ -6,6 +6,7 @@ const TELL_EVERY = 2500;
 const SAY_EVERY = 30_000;
 
 let report = () => {};
+let present = [];
 let typedAt = -Infinity; // when the others heard that somebody types here
 let saidAt = -Infinity;
 
@@ -33,12 +34,17 @@ export function showTyping(text) {
   line.textContent = text;
 }
 
+function markPresent() {
+  for (const face of document.querySelectorAll("[data-person]"))
+    face.classList.toggle("is-here", present.includes(face.dataset.person));
+}
+
 export const presenceMessages = {
   here({ c, p, html }) {
     if (c !== openConversation()) return;
     byId("here").innerHTML = html;
-    for (const face of document.querySelectorAll("[data-person]"))
-      face.classList.toggle("is-here", p.includes(face.dataset.person));
+    present = p;
+    markPresent();
   },
   typing({ c, text }) {
     if (c === openConversation()) showTyping(text);
@@ -49,6 +55,7 @@ export const presenceMessages = {
 export function startPresence(sender) {
   report = sender;
   document.addEventListener("visibilitychange", tellLook);
+  document.addEventListener("htmx:afterSettle", markPresent); // the list of those who take part
   on("input", "#composer-text", (_event, field) => tellTyping(Boolean(field.value.trim())));
   on("submit", "#composer", () => tellTyping(false));
 }

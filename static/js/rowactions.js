@@ -53,6 +53,12 @@ async function undo(item, next, wasOpen) {
   else link.focus();
 }
 
+/** What it looks like then comes over the socket, to all pages of the person. */
+export async function mute(item) {
+  const { muteUrl } = item.dataset;
+  if (!(await tell(muteUrl, "muted" in item.dataset ? "DELETE" : "POST"))) toast(word("failed"));
+}
+
 export function rename(item) {
   const link = item.querySelector(".row");
   const title = item.querySelector(".row-title").textContent;

@@ -1,7 +1,8 @@
 /** The sidebar's rows: which is open, their groups, and what the socket says about them. */
 import { byId, main, openConversation, parse } from "./dom.js";
 import { groupName, showTimes } from "./times.js";
-import { showTitle } from "./titles.js";
+import { showTitle, showWindowTitle } from "./titles.js";
+import { isReading, readElsewhere } from "./unread.js";
 
 /** Conversations that this very page is deleting. */
 export const leaving = new Set();
@@ -16,11 +17,13 @@ export function markRows() {
     const link = item.querySelector(".row");
     if (open && item.dataset.conversation === open) link?.setAttribute("aria-current", "page");
     else link?.removeAttribute("aria-current");
+    if (isReading(item.dataset.conversation)) item.querySelector(".unread")?.remove();
     const name = groupName(new Date(item.dataset.at), previous);
     if (name === group) delete item.dataset.group;
     else item.dataset.group = name;
     group = name;
   }
+  showWindowTitle();
 }
 
 /** Whether the list as it was chosen holds it; of a team's only the server knows. */
@@ -42,6 +45,7 @@ export function showRow(conversation, html, top) {
   fresh.querySelector(`[data-face="${document.body.dataset.user}"]`)?.remove();
   window.htmx.process(fresh);
   showTimes(fresh);
+  if (conversation === openConversation() && !fresh.querySelector(".unread")) readElsewhere();
   markRows();
   if (focused) fresh.getElementsByClassName(focused)[0]?.focus({ preventScroll: true });
   showTitle(conversation, fresh.querySelector(".row-title").textContent);

@@ -43,6 +43,19 @@ function scrolled() {
   offerWayBack(box);
 }
 
+export const isAtEnd = () => stuck;
+
+/** Brings what lies above into view, and lets the reader go on from there. */
+export function showPlace(element) {
+  const box = pane();
+  const up = box.getBoundingClientRect().top - element.getBoundingClientRect().top;
+  if (up <= 0) return;
+  stuck = false;
+  box.scrollTop -= up;
+  top = box.scrollTop;
+  offerWayBack(box);
+}
+
 export function toLatest() {
   stuck = true;
   follow();

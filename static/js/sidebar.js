@@ -1,6 +1,6 @@
 /** The sidebar: a drawer on narrow screens, folded away and remembered on wide ones. */
 import { byId, on } from "./dom.js";
-import { remove, rename } from "./rowactions.js";
+import { mute, remove, rename } from "./rowactions.js";
 import { rowOf } from "./rows.js";
 
 const root = document.documentElement;
@@ -27,14 +27,16 @@ function setRail(open) {
   document.querySelector(`button${next}`)?.focus({ preventScroll: true });
 }
 
-const ACTIONS = { rename, remove };
+const ACTIONS = { rename, mute, remove };
 const KEYS = { F2: "rename", Delete: "remove" };
 const MAY = { rename: ["owner", "editor"], remove: ["owner"] };
 
 function startRowMenu() {
   let conversation = "";
   on("click", "[data-row-menu]", (_event, button) => {
-    ({ conversation } = button.closest(".item").dataset);
+    const { dataset } = button.closest(".item");
+    conversation = dataset.conversation;
+    byId("row-menu").toggleAttribute("data-muted", "muted" in dataset);
   });
   on("click", "[data-row-action]", (_event, button) => {
     byId("row-menu").hidePopover();

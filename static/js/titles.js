@@ -1,10 +1,15 @@
 /** The conversation's title: in the head, in the window, and renamed in place. */
 import { byId, main, on, openConversation, word } from "./dom.js";
 
+let named = document.title;
+
+/** With the number of conversations in which something is unread. */
 export function showWindowTitle() {
   const title = main()?.dataset.title;
   const portal = document.body.dataset.portal;
-  if (main()?.classList.contains("thread-page")) document.title = title ? `${title} · ${portal}` : portal;
+  if (main()?.classList.contains("thread-page")) named = title ? `${title} · ${portal}` : portal;
+  const number = document.querySelectorAll("#rows > :not([data-muted]) .unread").length;
+  document.title = number ? `(${number}) ${named}` : named;
 }
 
 export function showTitle(conversation, title) {

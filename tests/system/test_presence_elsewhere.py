@@ -5,12 +5,13 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from uuid import uuid4
 
 import pytest
 
 from conversations.models import Conversation, Participant, Role, User
 from tests.engines import RedisServer
-from tests.house import House, viewer
+from tests.house import House, person, viewer
 from tests.test_presence import here, ids, line
 from tests.viewers import until
 
@@ -23,6 +24,7 @@ def house(redis: RedisServer) -> Iterator[House]:
         yield House(
             programs,
             REDIS_URL=redis.url,
+            UPSTREAM_BASE_URL="http://127.0.0.1:9/v1",  # nobody answers, and nobody has to
             EXCHANGE_BEAT_SECONDS="0.2",
             EXCHANGE_SILENCE_SECONDS="1",
         )
@@ -55,6 +57,23 @@ async def test_people_of_two_processes_see_each_other_come_type_and_leave(
             await second.send({"t": "typing", "on": False})
             await until(lambda: line(first) == "")
         await until(lambda: here(first) == here(tab) == ids(alice))
+
+
+async def test_what_is_read_in_one_process_is_read_in_the_others(
+    house: House, conversation: Conversation, both: tuple[User, User]
+) -> None:
+    alice, bob = both
+    one, two = house.web("--relay", "outside"), house.web("--relay", "outside")
+    async with await viewer(one, bob) as reads, await viewer(two, bob) as tab:
+        await reads.watch(conversation)
+        async with await person(two, alice) as asks:
+            sent = await asks.post(
+                f"/c/{conversation.public_id}/messages/", text="Why?", request_id=str(uuid4())
+            )
+            assert sent.status_code == 200, sent.text
+        assert 'class="unread">1' in (await tab.next("row"))["html"]
+        await reads.send({"t": "read", "n": (await reads.next("added"))["rev"]})
+        assert "unread" not in (await tab.next("row", 2))["html"]
 
 
 async def test_people_of_a_killed_process_are_gone_within_15_seconds(

@@ -33,6 +33,24 @@ function markFirst() {
   if (first) first.dataset.unread = byId("messages").dataset.line;
 }
 
+/** A reload may come before the server has put away what it was told. */
+function remember() {
+  try {
+    sessionStorage.setItem("read", `${openConversation()} ${readUpTo}`);
+  } catch {
+    // Storage is full or forbidden: the line shows again.
+  }
+}
+
+function remembered() {
+  try {
+    const [conversation, revision] = sessionStorage.getItem("read").split(" ");
+    return conversation === openConversation() ? Number(revision) : 0;
+  } catch {
+    return 0;
+  }
+}
+
 /** Messages have come or changed. */
 export function markUnread() {
   if (!byId("messages")) return;
@@ -50,6 +68,7 @@ export function noteRead() {
       if (!byId("messages") || !reads() || !firstAfter(readUpTo)) return;
       readUpTo = revision();
       tellRead({ t: "read", n: readUpTo });
+      remember();
     }, SOON + Math.random() * SPREAD);
 }
 
@@ -62,7 +81,8 @@ export function readElsewhere() {
 
 /** A conversation has been opened: the reader begins where the unread does. */
 export function openUnread() {
-  since = readUpTo = Number(main()?.dataset.read ?? 0);
+  readUpTo = Number(main()?.dataset.read ?? 0);
+  since = Math.max(readUpTo, remembered());
   if (!byId("messages")) return;
   markFirst();
   const first = document.querySelector("[data-unread]");

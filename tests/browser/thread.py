@@ -85,7 +85,8 @@ def thread_html(page: Page) -> list[str]:
     html: str = page.locator("#messages").evaluate(
         """list => {
           const copy = list.cloneNode(true);
-          for (const made of copy.querySelectorAll("[data-day]")) made.removeAttribute("data-day");
+          for (const made of copy.querySelectorAll("[data-day], [data-unread]"))
+            for (const name of ["data-day", "data-unread"]) made.removeAttribute(name);
           for (const time of copy.querySelectorAll("time")) time.replaceChildren();
           copy.normalize();
           return copy.innerHTML.replace(/\\s+/g, " ");

@@ -222,9 +222,9 @@ def test_the_list_is_narrowed_to_what_others_share_and_stays_so_while_things_hap
     expect(shared.locator("input")).to_have_count(0)
     shared.hover()
     shared.locator("[data-row-menu]").click()
-    expect(page.locator("#row-menu").get_by_role("button", name="Mute")).to_be_visible()
+    expect(mine.locator("#row-menu").get_by_role("button", name="Mute")).to_be_visible()
     for act in ("Rename", "Delete"):
-        expect(page.locator("#row-menu").get_by_role("button", name=act)).to_have_count(0)
+        expect(mine.locator("#row-menu").get_by_role("button", name=act)).to_have_count(0)
 
 
 def test_the_head_says_how_many_more_there_are_than_it_has_room_for(

@@ -3,12 +3,15 @@
 import fcntl
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -38,9 +41,31 @@ def _migrations_on_disk() -> Iterator[tuple[str, str]]:
 
 def collect_static() -> bool:
     """Whether there was something to do. Of several that start at once, one does it."""
+    with _static_lock():
+        had_to = _collect_static()
+        _learn_names()
+        return had_to
+
+
+def read_static() -> None:
+    """For a process whose supervisor has collected: waits for whoever collects at the moment."""
+    with _static_lock():
+        _learn_names()
+
+
+@contextmanager
+def _static_lock() -> Iterator[None]:
     with (settings.DATA_DIR / "static.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _collect_static()
+        yield
+
+
+def _learn_names() -> None:
+    """Now, and not with the first page: another version that starts with the same folder clears it
+    first, and whoever finds no names then has none for as long as it runs."""
+    storage: Any = staticfiles_storage  # whichever the settings name
+    if isinstance(storage, ManifestFilesMixin):
+        storage.hashed_files, storage.manifest_hash = storage.load_manifest()
 
 
 def _collect_static() -> bool:

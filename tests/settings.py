@@ -5,9 +5,12 @@ With TEST_DATABASE=postgresql it is one of a cluster that is made for the sessio
 
 import os
 import tempfile
+import zlib
 from pathlib import Path
 
-TEST_DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}"
+# Of this checkout alone: another one's files would be collected over ours, under running processes.
+_CHECKOUT = zlib.crc32(str(Path(__file__).resolve().parent).encode())
+TEST_DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}-{_CHECKOUT:08x}"
 os.environ["DATA_DIR"] = str(TEST_DATA)
 for name in (
     "UPSTREAM_BASE_URL",

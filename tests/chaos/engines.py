@@ -3,6 +3,7 @@
 import os
 import secrets
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from pathlib import Path
 from tests.engines import PostgresServer, RedisServer, migrate
 
 # Nothing but static files, which take long to collect: those of the other tests will do.
-DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}"
+_CHECKOUT = zlib.crc32(str(Path(__file__).resolve().parents[1]).encode())
+DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}-{_CHECKOUT:08x}"
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """`manage.py serve` as a whole: several processes on one port, their supervisor, their end."""
 
+import fcntl
 import re
 import signal
 import time
@@ -74,6 +75,26 @@ def test_two_that_start_at_once_with_one_folder_both_have_its_files(
         page = httpx.get(f"{web.address}/accounts/login/").text
         [script, *_] = re.findall(r'src="(/static/[^"]+\.js)"', page)
         assert httpx.get(web.address + script).status_code == 200
+
+
+def test_a_process_that_starts_while_another_version_collects_its_files_waits_for_them(
+    house: House, redis: RedisServer, tmp_path: Path
+) -> None:
+    """Else it would find no names of files, and answer each page with 500 for as long as it ran."""
+    web = house.web("--processes", "2", REDIS_URL=redis.url, DATA_DIR=str(tmp_path))
+    web.program.line_with(" serves Chatweb at ")
+    names = tmp_path / "static" / "staticfiles.json"
+    with (tmp_path / "static.lock").open("w") as collecting:
+        fcntl.flock(collecting, fcntl.LOCK_EX)
+        names.rename(tmp_path / "kept.json")
+        children(web.program)[0].kill()
+        web.program.line_with("is started again")
+        with pytest.raises(AssertionError, match="no line"):
+            web.program.line_with(" serves Chatweb at ", seconds=8)
+        (tmp_path / "kept.json").rename(names)
+    web.program.line_with(" serves Chatweb at ")
+    for _request in range(8):
+        assert httpx.get(f"{web.address}/accounts/login/").status_code == 200
 
 
 def test_a_second_portal_that_would_not_hear_of_the_first_is_refused(house: House) -> None:

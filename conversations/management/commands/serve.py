@@ -60,6 +60,7 @@ class Command(BaseCommand):
             descriptor, number = inherited
             supervisor.end_with_parent()
             listener = socket.socket(fileno=descriptor)
+            installation.read_static()
             self._serve(listener, tls, relay, _address(host, listener), number)
             return
         refuse(several=processes > 1 or relay == "outside")

@@ -11,7 +11,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
-from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -64,7 +64,7 @@ def _learn_names() -> None:
     """Now, and not with the first page: another version that starts with the same folder clears it
     first, and whoever finds no names then has none for as long as it runs."""
     storage: Any = staticfiles_storage  # whichever the settings name
-    if isinstance(storage, ManifestFilesMixin):
+    if hasattr(storage, "load_manifest"):
         storage.hashed_files, storage.manifest_hash = storage.load_manifest()
 
 

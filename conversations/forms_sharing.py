@@ -31,7 +31,7 @@ class InviteForm(forms.Form):
     who = forms.CharField(
         required=False,
         max_length=254,
-        error_messages={"max_length": gettext_lazy("Names and mail addresses are shorter.")},
+        error_messages={"max_length": gettext_lazy("Names and email addresses are shorter.")},
     )
     role = forms.ChoiceField(choices=INVITED_AS)
     person = forms.SlugField(required=False)
@@ -63,10 +63,10 @@ class InviteForm(forms.Form):
         elif "@" in who:
             if person := access.person_by_email(who):
                 return person
-            nobody = _("Nobody here has this mail address.")
+            nobody = _("Nobody here has this email address.")
             self.add_error("who", f"{nobody} {self._who_lets_people_in()}")
         elif not settings.PEOPLE_FIND_EACH_OTHER:
-            self.add_error("who", _("Enter their whole mail address."))
+            self.add_error("who", _("Enter their whole email address."))
         else:
             return self._named(who)
         return None
@@ -78,7 +78,7 @@ class InviteForm(forms.Form):
             return exactly[0]
         teams = access.teams_known_to(self.inviter).filter(name__icontains=who)
         if found or teams.exists():
-            self.add_error("who", _("Choose one below, or enter a whole mail address."))
+            self.add_error("who", _("Choose one below, or enter a whole email address."))
         else:
             nobody = _("Nobody here is called so.")
             self.add_error("who", f"{nobody} {self._who_lets_people_in()}")

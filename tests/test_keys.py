@@ -209,7 +209,7 @@ def test_the_command_takes_days_and_models(alice: User) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("nobody@example.com", "--name", "X"), "Nobody has the mail address"),
+        (("nobody@example.com", "--name", "X"), "Nobody has the email address"),
         (("alice@example.com", "--name", " "), "--name must have"),
         (("alice@example.com", "--name", "X", "--days", "0"), "--days must be"),
         (("alice@example.com", "--name", "X", "--model", "nowhere"), "no such model"),

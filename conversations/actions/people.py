@@ -3,7 +3,7 @@
 Whatever takes a right away leaves a RightsChange, by which every process closes open sockets.
 
 Refused
-├── PersonExists     somebody has this mail address already
+├── PersonExists     somebody has this email address already
 ├── IsSuspended      the person may not sign in
 ├── HasSignedIn      an invitation is for somebody who was never here
 ├── NotForOneself    nobody does this to themselves
@@ -55,7 +55,7 @@ FIRST_EMAIL = "admin@localhost"
 
 class PersonExists(Refused):
     def __init__(self) -> None:
-        super().__init__(_("Somebody has this mail address already."))
+        super().__init__(_("Somebody has this email address already."))
 
 
 class IsSuspended(Refused):

@@ -42,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError(f"--model {unknown[0]}: no such model is offered.")
         person = User.objects.filter(email__iexact=email.strip()).first()
         if person is None:
-            raise CommandError(f"Nobody has the mail address {email}.")
+            raise CommandError(f"Nobody has the email address {email}.")
         until = timezone.now() + timedelta(days=days) if days is not None else None
         try:
             _key, token = keys.make(

@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = "Prints a link that signs one person in, once. An older link of theirs stops working."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email", help="the person's mail address")
+        parser.add_argument("email", help="the person's email address")
         parser.add_argument("--create", action="store_true", help="make the person if need be")
         parser.add_argument("--admin", action="store_true", help="make them an operator")
         parser.add_argument("--name", default="", help="what others see; for a person made now")
@@ -72,7 +72,7 @@ def _person(email: str, name: str, *, create: bool) -> User:
             raise CommandError(f"{email} is here already; --name is for a person made now.")
         return person
     if not create:
-        raise CommandError(f"Nobody has the mail address {email}. Add --create to make them.")
+        raise CommandError(f"Nobody has the email address {email}. Add --create to make them.")
     try:
         User(email=email, name=name).clean_fields(exclude=["password"])
     except ValidationError as error:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import uvloop
 from django.conf import settings
@@ -234,7 +235,8 @@ class Request(WebRequest):  # type: ignore[misc]
 
     def gotLength(self, length: int | None) -> None:
         # Our own path is known only when the whole body is here.
-        self._is_a_programs = self.channel._path.startswith(PROGRAMS)
+        path = self.channel._path.partition(b"?")[0]
+        self._is_a_programs = unquote_to_bytes(path).startswith(PROGRAMS)  # as Daphne reads it
         super().gotLength(length)
         if length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             self._refuse()
@@ -255,7 +257,9 @@ class Request(WebRequest):  # type: ignore[misc]
         super().requestReceived(command, path, version)
 
     def process(self) -> Any:
-        if self._is_a_programs and not self.requestHeaders.hasHeader(b"Upgrade"):
+        # Some clients offer every server HTTP/2; Daphne changes the protocol for sockets alone.
+        offered = self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0]
+        if self._is_a_programs and offered.lower() != b"websocket":
             self._room = asyncio.Event()
             self._room.set()
             self.registerProducer(self, True)

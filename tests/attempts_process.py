@@ -11,6 +11,9 @@ import django
 def main(address: str, times: int) -> None:
     from django.test import Client
 
+    from chatweb import installation
+
+    installation.collect_static()  # the page that says no is dressed as it is when served
     tried = 0
     for _ in range(times):
         form = {"login": address, "password": "wrong"}

@@ -19,9 +19,9 @@ def read(*, up_to: Mapping[tuple[str, str], int]) -> None:
         together[name][revision].append(person)
     there = Conversation.objects.filter(public_id__in=together, deleted_at=None)
     for conversation in there.order_by("pk"):
-        with transaction.atomic():
-            for revision, people in together[conversation.public_id].items():
-                if revision <= conversation.revision:
+        for revision, people in together[conversation.public_id].items():
+            if revision <= conversation.revision:
+                with transaction.atomic():  # each: of two groups, others may lock the second first
                     _have_read(conversation, revision, people)
 
 

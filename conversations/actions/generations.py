@@ -431,7 +431,6 @@ def _tell_settled(generation: Generation, state: State, revision: int) -> None:
     asker = generation.requested_by_id
     notices = {asker: fragments.ended(state)} if asker else {}
     conversations.tell_rows(conversation, moves=False, notices=notices)
-    conversations.answer_ended(conversation)
 
     def tell() -> None:
         for choice in Choice.objects.for_articles_of(generation):
@@ -440,3 +439,5 @@ def _tell_settled(generation: Generation, state: State, revision: int) -> None:
             events.tell(events.MessageSettled(conversation.public_id, revision, name, html))
 
     transaction.on_commit(tell, robust=True)
+    # Counted and told after it: pages that hear of a later revision first fetch all anew.
+    conversations.answer_ended(conversation)

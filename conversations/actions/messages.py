@@ -76,6 +76,7 @@ def send(
         raise NothingToAnswer  # notes are in no branch
     sent = _question_before(author, request_id)
     if sent is None:
+        _refuse_queued(author, request_id)
         html = mentions.render(text, conversation)
         place = Place(instead, below)
         try:

@@ -100,7 +100,8 @@ def _csv(form: UsageForm, *, of: User | None) -> HttpResponse:
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="usage-{by}-{since}-{until}.csv"'},
     )
-    sheet = csv.writer(response)
+    # Quoted: where a spreadsheet splits at semicolons, a part of a name could begin a formula.
+    sheet = csv.writer(response, quoting=csv.QUOTE_ALL)
     sheet.writerow(
         [
             by,

@@ -12,7 +12,7 @@ const requestId = () => document.querySelector("[data-request-id]");
 const isNote = () => document.querySelector("#composer [name=note]")?.checked || undefined;
 
 let onItsWay = null; // what the running request carries: {text, requestId}
-let aside = null; // what one was writing when one took up an earlier question: {conversation, text}
+let aside = null; // what was being written when an earlier question was taken up: {conversation, text, note}
 
 function grow() {
   if (growsByItself || !field()) return;
@@ -20,10 +20,12 @@ function grow() {
   field().style.height = `${field().scrollHeight}px`;
 }
 
-function write(text) {
+function write(text, note = isNote()) {
   field().value = text;
+  // What was meant for people must not go to the model.
+  if (note !== isNote()) document.querySelector("#composer [name=note]").checked = note;
   grow();
-  keepDraft(openConversation(), { text, note: isNote() });
+  keepDraft(openConversation(), { text, note });
 }
 
 /** A browser runs a module once, however often it is asked to. */
@@ -62,22 +64,22 @@ export function adoptComposer({ focus }) {
   if (focus) field().focus({ preventScroll: true });
 }
 
-/** @returns {string} what was put aside in this conversation */
+/** Writes what was put aside in this conversation. */
 function takeBack() {
-  const text = aside?.conversation === openConversation() ? aside.text : "";
+  if (aside?.conversation === openConversation()) write(aside.text, aside.note);
   aside = null;
-  return text;
 }
 
-/** The composer came for another place of the thread, or for its end again.
- * @param {string} before what stood in the field */
-function placed(before) {
+/** The composer came for another place of the thread, where nothing is a note, or for its end again.
+ * @param {string} text what stood in the field
+ * @param {boolean} note whether that was for people alone */
+function placed(text, note) {
   const elsewhere = field().form.querySelector(".place");
-  if (!elsewhere) write(aside ? takeBack() : before);
-  else if (field().value) {
-    aside ??= { conversation: openConversation(), text: before };
-    write(field().value);
-  } else write(before);
+  if (elsewhere && (field().value || note)) {
+    aside ??= { conversation: openConversation(), text, note };
+    if (field().value) write(field().value);
+  } else if (!elsewhere && aside) takeBack();
+  else write(text);
   field().focus();
 }
 
@@ -95,8 +97,8 @@ function arrived(conversation, typedMeanwhile) {
     : typedMeanwhile;
   onItsWay = null;
   keepDraft(conversation, { text: "" });
-  const next = rest || takeBack();
-  if (next) write(next);
+  if (rest) write(rest);
+  else takeBack();
   adoptComposer({ focus: true });
   toLatest();
 }
@@ -131,6 +133,7 @@ async function stop(button) {
 
 function followRequest() {
   let before = null;
+  let wasNote = false;
   let conversation = "";
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.elt.id !== "composer") return;
@@ -147,12 +150,13 @@ function followRequest() {
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { requestConfig, target } = event.detail;
     if ([requestConfig?.elt.id, target.id].includes("composer")) before = field()?.value ?? "";
+    if (target.id === "composer") wasNote = isNote();
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     const sender = event.detail.requestConfig?.elt;
     if (sender?.id !== "composer") {
       // Said of each node that came.
-      if (before !== null && sender?.matches("[hx-target='#composer']")) placed(before);
+      if (before !== null && sender?.matches("[hx-target='#composer']")) placed(before, wasNote);
       before = null;
       return;
     }

@@ -1,5 +1,6 @@
 """Saying a question in new words, and going another way from an earlier answer."""
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from conversations.models import Participant, Role, User
@@ -68,6 +69,27 @@ def test_cancelling_gives_back_what_was_being_written(visit: Visit, alice: User)
     expect(page.locator(".place")).to_have_count(0)
 
 
+@pytest.mark.parametrize("name", ["Say it in new words", "Branch off from here"])
+def test_what_was_meant_for_people_comes_back_as_a_note(
+    visit: Visit, alice: User, name: str
+) -> None:
+    page = visit(alice, f"/c/{conversation_of(alice, *TURNS).public_id}/")
+    until_ready(page)
+    page.get_by_label("Note").check()
+    field(page).fill("For us alone")
+    articles = questions(page) if name.startswith("Say") else answers(page)
+    button(articles.first, name).click()
+    expect(page.locator(".place")).to_be_visible()
+    expect(field(page)).to_have_value("How slow?" if name.startswith("Say") else "")
+    page.get_by_role("button", name="Cancel").click()
+    expect(field(page)).to_have_value("For us alone")
+    expect(page.get_by_label("Note")).to_be_checked()
+    page.reload()
+    until_ready(page)
+    expect(field(page)).to_have_value("For us alone")
+    expect(page.get_by_label("Note")).to_be_checked()
+
+
 def test_another_way_on_from_an_earlier_answer(visit: Visit, alice: User) -> None:
     page = visit(alice, f"/c/{conversation_of(alice, *TURNS).public_id}/")
     until_ready(page)
@@ -94,6 +116,7 @@ def test_others_words_are_theirs_and_all_see_the_new_branch(
     expect(theirs.locator(".own-only")).to_have_count(2)
     expect(theirs.get_by_role("button", name="Say it in new words")).to_have_count(0)
     button(questions(ours).last, "Say it in new words").click()
+    expect(field(ours)).to_have_value("And now?")
     send(ours, "And tomorrow?")
     expect(questions(theirs).last).to_contain_text("And tomorrow?")
     until_settled(ours)

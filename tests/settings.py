@@ -10,7 +10,9 @@ from pathlib import Path
 
 # Of this checkout alone: another one's files would be collected over ours, under running processes.
 _CHECKOUT = zlib.crc32(str(Path(__file__).resolve().parent).encode())
-TEST_DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}-{_CHECKOUT:08x}"
+# And of this worker: only one portal runs with the data of a folder.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+TEST_DATA = Path(tempfile.gettempdir()) / f"chatweb-tests-{os.getuid()}-{_CHECKOUT:08x}-{_WORKER}"
 os.environ["DATA_DIR"] = str(TEST_DATA)
 for name in (
     "UPSTREAM_BASE_URL",
@@ -36,8 +38,7 @@ STATIC_ROOT = TEST_DATA / "no-static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 if not ON_POSTGRESQL:
     # Django's in-memory test database locks under threads; a file behaves as it does in use.
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    file = TEST_DATA / f"test-{os.getpid()}-{worker}.sqlite3"
+    file = TEST_DATA / f"test-{os.getpid()}-{_WORKER}.sqlite3"
     DATABASES["default"]["TEST"] = {"NAME": str(file)}
 # What tests start as programs of their own is told which database by each of them.
 os.environ.pop("DATABASE_URL", None)

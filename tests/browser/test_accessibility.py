@@ -296,7 +296,7 @@ def test_the_people(visit: Visit, alice: User, bob: User) -> None:
     people.suspend(user=bob, actor=alice)
     page = visit(alice, "/people/")
     look(page)
-    page.get_by_label("Eemail address").fill(f"{alice.public_id}@example.org")
+    page.get_by_label("Email address").fill(f"{alice.public_id}@example.org")
     page.get_by_role("button", name="Make the link").click()
     until_ready(page)
     expect(page.get_by_role("button", name="Copy the link")).to_be_visible()

@@ -131,7 +131,7 @@ def test_charlie_joins_by_a_link_and_signs_in_on_the_way(
     drawer.get_by_role("button", name="Make a link").click()
     link = drawer.locator("output").inner_text()
     theirs = visit(None, link)
-    theirs.get_by_label("Eemail address").fill(charlie.email)
+    theirs.get_by_label("Email address").fill(charlie.email)
     theirs.get_by_label("Password").fill("correct horse battery")
     theirs.get_by_role("button", name="Sign in").click()
     expect(theirs.get_by_role("heading", name="Alice invites you")).to_be_visible()

@@ -208,7 +208,7 @@ def test_the_list_is_narrowed_to_what_others_share_and_stays_so_while_things_hap
     expect(rows(page)).to_have_count(1)
     his = visit(bob, f"/c/{theirs.public_id}/")
     send(his, "Anybody here?")
-    expect(shared.locator("time")).to_be_visible()
+    expect(shared.locator(".unread")).to_be_visible()
     expect(shared.get_by_role("img", name="Bob")).to_be_visible()
     expect(shared.get_by_role("img", name="Alice")).to_have_count(0)
     mine = visit(alice)

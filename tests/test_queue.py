@@ -376,7 +376,14 @@ def test_a_turn_that_was_sent_in_another_conversation_meanwhile_is_let_go(
 ) -> None:
     turn = queue(shared, bob, "Once")
     other = Conversation.objects.create(model="crimson-falcon-4")
-    actions.messages.send(conversation=other, author=bob, text="Once", request_id=turn.request_id)
+    with pytest.raises(SentElsewhere):
+        actions.messages.send(
+            conversation=other, author=bob, text="Once", request_id=turn.request_id
+        )
+    # As of two that look at the same moment.
+    Message.objects.create(
+        conversation=other, role="user", author=bob, text="Once", request_id=turn.request_id
+    )
     end(shared)
     actions.queue.sweep()
     assert line(shared) == []

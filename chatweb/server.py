@@ -10,11 +10,13 @@ does the loop end. A second signal ends it at once.
 import asyncio
 import errno
 import logging
+import os
 import re
 import secrets
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -208,6 +210,7 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         for late in self._applications():
             late.cancel()
         await jobs.settle(self._applications(), deadline)
+        _leave_whatever_threads_do()
         reactor.stop()
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
@@ -219,6 +222,13 @@ class Portal(Server):  # type: ignore[misc]  # Daphne has no types
         # A connection that has not sent its whole request yet has no application.
         instances = (details.get("application_instance") for details in self.connections.values())
         return [instance for instance in instances if instance is not None]
+
+
+def _leave_whatever_threads_do() -> None:
+    """Python waits at its end for all threads, and one may ask a database that is away."""
+    last = threading.Timer(settings.GOODBYE_SECONDS, os._exit, (0,))
+    last.daemon = True
+    last.start()
 
 
 class Request(WebRequest):  # type: ignore[misc]

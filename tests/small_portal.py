@@ -4,6 +4,7 @@ is tried with. Prints its address when it is ready and the names of its jobs as 
 import argparse
 import asyncio
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,13 @@ async def stubborn_job() -> None:
             print("not yet", flush=True)
 
 
+async def blocking_job() -> None:
+    """Its thread heeds no cancellation, as one that asks a database that is away."""
+    await asyncio.to_thread(time.sleep, 60)
+
+
 JOBS: dict[str, jobs.Job] = {
+    "blocking": blocking_job,
     "settling": settling_job,
     "failing": FailingOnce(),
     "stubborn": stubborn_job,

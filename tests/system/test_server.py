@@ -293,6 +293,12 @@ def test_a_job_that_will_not_end_does_not_hold_up_the_end(start: Start) -> None:
     assert portal.program.ended(seconds=9) == 0
 
 
+def test_a_thread_that_will_not_end_does_not_hold_up_the_end(start: Start) -> None:
+    portal = start("--job", "blocking", GOODBYE_SECONDS="1")
+    portal.program.send(signal.SIGTERM)
+    assert portal.program.ended(seconds=9) == 0
+
+
 def test_a_second_signal_ends_it_at_once(start: Start) -> None:
     portal = start("--job", "stubborn")
     portal.program.send(signal.SIGTERM)

@@ -78,7 +78,8 @@ class Used:
 
     Tokens that are None were not reported: they are estimated from `written`, the characters of
     the answer (reasoning too, all choices together). A call that was never sent, or failed
-    without a word, took nothing.
+    without a word, took nothing. One that is `unheard` was given up while the server may have
+    been writing: it may have taken all that was reserved.
     """
 
     outcome: Ending
@@ -87,6 +88,7 @@ class Used:
     completion_tokens: int | None = None
     written: int = 0
     was_sent: bool = True
+    unheard: bool = False
     first_token_at: datetime | None = None
 
 
@@ -149,16 +151,15 @@ def reserve(
     n: int = 1,
     lease: bool = True,
 ) -> Hold:
-    """Reserves the prompt and `n` answers of at most `max_tokens`. Raises OverBudget, and then has
-    changed nothing. Inside a transaction, reserve last. With `lease`, it has to be renewed within
-    LEDGER_LEASE_SECONDS."""
+    """Reserves the prompt and `n` answers of at most `max_tokens`, or BUDGET_ANSWER_TOKENS. Raises
+    OverBudget, and then has changed nothing. Inside a transaction, reserve last. With `lease`, it
+    has to be renewed within LEDGER_LEASE_SECONDS."""
     now = timezone.now()
     team = _team_of(call)
     holding = Budget.objects.holding(user=call.person, team=team, key=call.key)
     budgets = list(holding.select_related("team"))
-    if budgets and max_tokens is None:
-        max_tokens = settings.BUDGET_ANSWER_TOKENS
-    most = (max_tokens or 0) * n
+    longest = settings.BUDGET_ANSWER_TOKENS if max_tokens is None else max_tokens
+    most = longest * n
     amounts = {
         Unit.TOKENS.value: prompt_tokens + most,
         Unit.MONEY.value: nanos(call.model.price_in, call.model.price_out, prompt_tokens, most),
@@ -183,7 +184,7 @@ def reserve(
             price_out=call.model.price_out,
             holds=holds,
         )
-    return Hold(call.reference, max_tokens)
+    return Hold(call.reference, longest if budgets else max_tokens)
 
 
 def _hold(budget: Budget, amount: int, now: datetime) -> list[object]:
@@ -284,6 +285,8 @@ def _tokens(held: Reservation, used: Used) -> tuple[int, int, Source]:
         return used.prompt_tokens, used.completion_tokens, Source.KNOWN
     if not used.was_sent:
         return 0, 0, Source.KNOWN
+    if used.unheard:
+        return held.prompt_tokens, held.most_tokens, Source.UNKNOWN
     if used.outcome == Ending.FAILED and not used.written:
         return 0, 0, Source.ESTIMATED
     return held.prompt_tokens, estimated_tokens(characters=used.written), Source.ESTIMATED

@@ -4,11 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from asgiref.testing import ApplicationCommunicator
 
 from chatweb.asgi import application
+from conversations import catalogue
 from conversations.actions import keys
 from conversations.gateway import calls
 from conversations.models import Key, User
@@ -45,6 +48,13 @@ async def key_of(user: User, **fields: Any) -> tuple[Key, str]:
 
 def body(text: str = "Hello?", **more: Any) -> dict[str, Any]:
     return {"model": MODEL, "messages": [{"role": "user", "content": text}]} | more
+
+
+def gives_one_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model server, from now on."""
+    server = catalogue.upstream()
+    assert server is not None
+    monkeypatch.setattr(catalogue, "upstream", lambda _name: replace(server, gives_choices=False))
 
 
 # asgiref has no types for it.

@@ -88,6 +88,39 @@ def test_where_the_server_is_asked_all_that_it_lists_is_offered(settings: Settin
     assert ids() == ["one", "two", "tiny", OWL]
 
 
+def test_what_auto_finds_beside_models_with_prices_waits_for_one(
+    settings: Settings, save: Callable[..., LanguageModel], operator: User
+) -> None:
+    """At no price it would pass every budget of money."""
+    settings.UPSTREAM_MODELS = ["auto"]
+    catalogue.learn(["one", "two"])
+    actions.catalogue.fill(upstream="main", listed=["one", "two"])
+    save("one", price_in=Decimal(2))
+    assert ids() == ["one", "two", "tiny", OWL], "what was on offer stays there"
+    catalogue.learn(["one", "two", "new"])
+    assert catalogue.find("new") is None, "nor before it has a row"
+    for _ in range(2):
+        actions.catalogue.fill(upstream="main", listed=["one", "two", "new"])
+        assert ids() == ["one", "two", "tiny", OWL]
+    last = AuditEntry.objects.filter(verb="models.filled").latest("at")
+    assert last.details == {"upstream": "main", "added": 1, "waiting": 1}
+    save("new", price_out=Decimal(3), is_offered=True)
+    assert ids() == ["one", "two", "new", "tiny", OWL]
+
+
+def test_where_no_model_of_the_server_has_a_price_new_ones_are_offered(
+    settings: Settings, save: Callable[..., LanguageModel]
+) -> None:
+    save(FALCON, price_in=Decimal(2))
+    settings.UPSTREAM_SERVERS = {
+        "lab": Server("lab", "http://127.0.0.1:9/v1", "lab-key", models=("auto",))
+    }
+    for listed in (["tiny"], ["tiny", "new"]):
+        catalogue.learn(listed, "lab")
+        actions.catalogue.fill(upstream="lab", listed=listed)
+    assert ids()[-2:] == ["tiny", "new"]
+
+
 def test_another_process_knows_from_the_rows_what_the_server_listed(settings: Settings) -> None:
     settings.UPSTREAM_MODELS = ["auto"]
     catalogue.learn(["one", "two"])

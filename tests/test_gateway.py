@@ -2,14 +2,13 @@
 
 import logging
 import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from pytest_django import Settings
 
-from conversations import access, catalogue
+from conversations import access, actions
 from conversations.counts import counts
 from conversations.gateway import app
 from conversations.gateway import body as asked_for
@@ -21,18 +20,13 @@ from tests.programs import (
     Called,
     body,
     call,
+    gives_one_choice,
     key_of,
 )
 from tests.relays import database_locked, db
 from tests.upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def gives_one_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = catalogue.upstream()
-    assert server is not None
-    monkeypatch.setattr(catalogue, "upstream", lambda name: replace(server, gives_choices=False))
 
 
 # --- Models ---------------------------------------------------------------------------------------
@@ -52,6 +46,15 @@ async def test_models_are_those_that_the_key_may_use(token: str, bob: User) -> N
     ):
         got = await call(narrow, sent, method=method, path=path)
         assert (got.status, got.error["code"]) == (404, "model_not_found")
+
+
+async def test_a_model_was_made_when_the_portal_first_heard_of_it(token: str) -> None:
+    begun = int(time.time())
+    before = await call(token, method="GET", path=f"/v1/models/{MODEL}")
+    assert before.json["created"] == 0
+    await db(actions.catalogue.fill, upstream="main")
+    listed = await call(token, method="GET", path="/v1/models")
+    assert all(begun <= one["created"] <= time.time() for one in listed.json["data"])
 
 
 async def test_a_model_with_slashes_in_its_name(token: str, settings: Settings) -> None:

@@ -1,27 +1,19 @@
 """How calls of programs end, and how many there may be at once."""
 
 import time
-from dataclasses import replace
 
 import pytest
 from pytest_django import Settings
 
-from conversations import catalogue
 from conversations.actions import keys, people
 from conversations.gateway import calls
 from conversations.models import Key, User
-from tests.programs import Called, body, call, gateway_at_work, key_of
+from tests.programs import Called, body, call, gateway_at_work, gives_one_choice, key_of
 from tests.relays import db
 from tests.upstream import ScriptedUpstream
 from tests.viewers import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def gives_one_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = catalogue.upstream()
-    assert server is not None
-    monkeypatch.setattr(catalogue, "upstream", lambda name: replace(server, gives_choices=False))
 
 
 # --- Its end --------------------------------------------------------------------------------------

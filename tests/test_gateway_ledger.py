@@ -25,7 +25,7 @@ from conversations.models import (
     UsageRecord,
     User,
 )
-from tests.programs import MODEL, Called, body, call, key_of
+from tests.programs import MODEL, Called, body, call, gives_one_choice, key_of
 from tests.relays import db
 from tests.upstream import ScriptedUpstream
 from tests.viewers import until
@@ -94,6 +94,29 @@ async def test_a_caller_who_left_is_charged_for_what_was_written(token: str) -> 
     assert record.prompt_tokens > 0
 
 
+@pytest.mark.parametrize("end", ["left", "too late", "cut"])
+async def test_an_answer_in_one_piece_that_is_given_up_may_have_taken_all_of_it(
+    token: str, keyed: ScriptedUpstream, settings: Settings, end: str
+) -> None:
+    held = await db(budget, 1_000_000)
+    settings.UPSTREAM_TOTAL_TIMEOUT = 0.5 if end == "too late" else 60
+    catalogue.forget()
+    scenario = "cut_midway" if end == "cut" else "silent"
+    called = Called(token, body(f"#scenario {scenario}", max_tokens=300, n=2))
+    if end == "left":
+        await called.send_only()
+        await until(lambda: bool(keyed.requests))
+        await called.leave()
+    else:
+        await called.all()
+        assert called.status == 500
+    record = await the_record()
+    assert (record.completion_tokens, record.source) == (600, Source.UNKNOWN)
+    assert record.prompt_tokens > 0
+    counter = await db(held.counters.get)
+    assert (counter.used, counter.reserved) == (record.prompt_tokens + 600, 0)
+
+
 async def test_what_is_refused_before_it_is_sent_leaves_nothing(
     token: str, settings: Settings
 ) -> None:
@@ -133,6 +156,35 @@ async def test_every_choice_is_reserved(token: str) -> None:
     await db(budget, 100)
     assert (await call(token, body(max_tokens=40, n=3))).status == 429
     assert (await call(token, body(max_tokens=20, n=3))).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_prompt_is_charged_as_often_as_it_was_sent(
+    token: str, keyed: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """The caller is told of one prompt, as the reference has it; the ledger of what ran."""
+    gives_one_choice(monkeypatch)
+    held = await db(budget, 400)
+    more: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+    got = await call(token, body(n=3, max_tokens=100, **(more if stream else {})))
+    usage = got.events[-2]["usage"] if stream else got.json["usage"]
+    assert len(keyed.requests) == 3
+    record = await the_record()
+    assert (usage["prompt_tokens"], record.prompt_tokens) == (25, 75)
+    assert (record.completion_tokens, record.source) == (usage["completion_tokens"], Source.KNOWN)
+    counter = await db(held.counters.get)
+    assert counter.used == 75 + record.completion_tokens
+
+
+async def test_a_prompt_is_reserved_as_often_as_it_is_sent(
+    token: str, keyed: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = ledger.estimated_tokens(characters=len("Hello?"), messages=1)
+    await db(budget, 2 * prompt + 3)
+    gives_one_choice(monkeypatch)
+    assert (await call(token, body(max_tokens=2, n=2))).status == 429
+    assert keyed.requests == []
+    assert (await call(token, body(max_tokens=1, n=2))).status == 200
 
 
 async def test_another_keys_budget_holds_nobody_up(token: str, alice: User) -> None:

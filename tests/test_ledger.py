@@ -95,6 +95,19 @@ def test_a_failure_without_a_word_took_nothing(alice: User) -> None:
     assert (record.prompt_tokens, record.completion_tokens, record.source) == (0, 0, "estimated")
 
 
+def test_what_was_given_up_unheard_may_have_taken_all_that_was_reserved(
+    alice: User, settings: Settings
+) -> None:
+    settings.BUDGET_ANSWER_TOKENS = 77
+    given_up = Used(outcome=Ending.STOPPED, reason="left", unheard=True)
+    record = ledger.settle(reserve(alice, prompt=12, most=90), given_up)
+    assert record is not None
+    assert (record.prompt_tokens, record.completion_tokens, record.source) == (12, 90, "unknown")
+    without_a_longest = ledger.settle(reserve(alice, prompt=12, most=None), given_up)
+    assert without_a_longest is not None
+    assert without_a_longest.completion_tokens == 77
+
+
 def test_it_is_settled_once(alice: User) -> None:
     reference = reserve(alice)
     assert ledger.settle(reference, done(written=1)) is not None

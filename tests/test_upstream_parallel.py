@@ -32,10 +32,17 @@ async def test_so_many_choices_are_so_many_requests_without_n(stage: Stage) -> N
 
 
 async def test_the_question_is_counted_once_and_the_answers_together(stage: Stage) -> None:
-    for _ in range(2):
+    for _ in range(3):
         stage.server.script("usage_last")
+    outcome = await stage.ask(n=3, **ONE_BY_ONE)
+    assert outcome.of(UsageReported) == [UsageReported(7, 9, read_again=14)]
+
+
+async def test_tokens_are_unknown_until_all_have_counted_theirs(stage: Stage) -> None:
+    stage.server.script("usage_last").script("cut_midway")
     outcome = await stage.ask(n=2, **ONE_BY_ONE)
-    assert outcome.of(UsageReported)[-1] == UsageReported(7, 6)
+    assert outcome.code == "interrupted"
+    assert outcome.of(UsageReported) == []
 
 
 async def test_they_begin_once_and_are_written_at_the_same_time(stage: Stage) -> None:

@@ -117,7 +117,7 @@ class LanguageModelAdmin(OperatorsRows):
 
     @admin.display(description=_("price in / out"))
     def prices(self, row: LanguageModel) -> str:
-        if not (row.price_in or row.price_out):
+        if not row.has_price:
             return ""
         return f"{row.price_in.normalize():f} / {row.price_out.normalize():f} {settings.CURRENCY}"
 

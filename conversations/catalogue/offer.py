@@ -1,12 +1,14 @@
 """The models on offer: the operators' rows, and what the settings and the servers name.
 
 A row that no operator has edited follows the settings, or with `auto` the server's list. One that
-was edited is the operators' alone. What has no row yet is offered all the same.
+was edited is the operators' alone. What has no row yet is offered all the same, unless it was found
+by `auto` on a server whose models have prices: it would be free.
 """
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +36,8 @@ class Model:
     context_tokens: int | None = None
     # Ids of the teams that may use it; none: everybody.
     teams: frozenset[int] = frozenset()
+    # When the portal first heard of it; None: it has no row yet.
+    known_since: datetime | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:
@@ -103,7 +107,10 @@ def models() -> tuple[Model, ...]:
     rows = _rows()
     offered = {row.model_id: _model(row, teams) for row, teams in rows if _is_offered(row, names)}
     taken = {row.model_id for row, _teams in rows if row.upstream in names and row.edited_at}
+    have_prices = {row.upstream for row, _teams in rows if row.has_price}
     for upstream, known in names.items():
+        if upstream in have_prices and servers.asks_the_server(upstream):
+            continue
         for name in known:
             if name not in taken:
                 offered.setdefault(name, Model(name, upstream, note=_note(upstream)))
@@ -155,6 +162,7 @@ def _model(row: LanguageModel, teams: frozenset[int]) -> Model:
         parameters=row.parameters,
         context_tokens=row.context_tokens,
         teams=teams,
+        known_since=row.created_at,
     )
 
 

@@ -193,7 +193,8 @@ async def _model(caller: Caller, scope: Scope, _receive: Any, answering: Answeri
 
 
 def _as_object(model: catalogue.Model) -> dict[str, Any]:
-    return {"id": model.id, "object": "model", "created": 0, "owned_by": "chatweb"}
+    created = int(model.known_since.timestamp()) if model.known_since else 0
+    return {"id": model.id, "object": "model", "created": created, "owned_by": "chatweb"}
 
 
 async def _completions(caller: Caller, _scope: Scope, receive: Any, answering: Answering) -> None:
@@ -224,8 +225,8 @@ async def _answered(
     if upstream is None:
         raise problems.no_model(model.id)
     objects = Objects(asked.request)
-    charge = Charge(caller.key, model, asked.request, objects.id)
     places = 1 if upstream.gives_choices else asked.request.n
+    charge = Charge(caller.key, model, asked.request, objects.id, times=places)
     await charge.take_share(answering)
     took = 0
     try:

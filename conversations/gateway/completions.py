@@ -22,6 +22,7 @@ from conversations.upstream import (
     Event,
     Finished,
     Interrupted,
+    NoFirstToken,
     ReasoningDelta,
     Retrying,
     TextDelta,
@@ -61,11 +62,20 @@ class Writing:
         return ledger.Used(
             outcome=outcome,
             reason=reason,
-            prompt_tokens=counted.prompt_tokens if counted else None,
+            prompt_tokens=counted.prompt_tokens + counted.read_again if counted else None,
             completion_tokens=counted.completion_tokens if counted else None,
             written=self._characters,
+            unheard=self._is_unheard,
             first_token_at=self._first_at,
         )
+
+    @property
+    def _is_unheard(self) -> bool:
+        """An answer in one piece is heard of only when it is whole; until then a server may have
+        written as much as it was allowed to, unless it has said that it did not."""
+        outcome, reason = self.ending
+        refused = outcome == Ending.FAILED and reason != NoFirstToken.code
+        return not self._asked.stream and self._first_at is None and not refused
 
     async def write(self) -> None:
         """Raises UpstreamError, with what came before it already sent."""

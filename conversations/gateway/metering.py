@@ -24,15 +24,19 @@ SETTLE_TRIES, SETTLE_PAUSE = 5, 0.5  # then the lease runs out, and the sweep se
 
 
 class Charge:
-    """Of one call. `name` is the answer's own, which is in the ledger too."""
+    """Of one call. `name` is the answer's own, which is in the ledger too. `times`: how often the
+    server reads the prompt, where it gives one choice at a time."""
 
-    def __init__(self, key: Key, model: catalogue.Model, request: ChatRequest, name: str) -> None:
+    def __init__(
+        self, key: Key, model: catalogue.Model, request: ChatRequest, name: str, times: int = 1
+    ) -> None:
         self.reference = f"call:{name}"
         self._key = key
         self._model = model
         self._request = request
         characters = sum(len(message.content) for message in request.messages)
-        self._asked = ledger.estimated_tokens(characters=characters, messages=len(request.messages))
+        messages = len(request.messages)
+        self._asked = ledger.estimated_tokens(characters=characters, messages=messages) * times
 
     # --- A minute's share ---
 

@@ -42,7 +42,8 @@ class LanguageModel(models.Model):
     )
     position = models.PositiveIntegerField(_("order"), default=100)
     is_offered = models.BooleanField(_("offered"), default=True)
-    # Null: no operator has touched it, and it follows the settings.
+    # Null: it follows the settings. Else it is the operators' alone: one has saved it, or it waits
+    # for one to price and offer it.
     edited_at = models.DateTimeField(_("edited"), null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -52,3 +53,7 @@ class LanguageModel(models.Model):
 
     def __str__(self) -> str:
         return self.model_id
+
+    @property
+    def has_price(self) -> bool:
+        return bool(self.price_in or self.price_out)

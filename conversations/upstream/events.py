@@ -38,10 +38,14 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """Tokens counted so far; the last one counts. Without any, usage is unknown, not zero."""
+    """Tokens counted so far; the last one counts. Without any, usage is unknown, not zero.
+
+    `read_again`: of the same prompt, by a server that was asked once for each choice.
+    """
 
     prompt_tokens: int
     completion_tokens: int
+    read_again: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ Batches = AsyncGenerator[list[Event], None]
 async def side_by_side(streams: Sequence[Batches]) -> Batches:
     """Give the answers of `streams`, one choice each, as one answer with a choice for each.
 
-    The first failure ends all of them. Tokens are counted together, as servers do it, the
-    question's once.
+    The first failure ends all of them. Tokens are counted together, as servers do it, once all
+    have counted theirs: the prompt's once, and beside it how many more were read.
     """
     counted: dict[int, UsageReported] = {}
     started = False
@@ -30,7 +30,8 @@ async def side_by_side(streams: Sequence[Batches]) -> Batches:
                 for event in batch:
                     if isinstance(event, UsageReported):
                         counted[index] = event
-                        events.append(_together(counted))
+                        if len(counted) == len(streams):
+                            events.append(_together(counted))
                     elif not (isinstance(event, Started) and started):
                         started = started or isinstance(event, Started)
                         events.append(_of_choice(event, index))
@@ -49,10 +50,9 @@ def _of_choice(event: Event, index: int) -> Event:
 
 
 def _together(counted: dict[int, UsageReported]) -> UsageReported:
-    return UsageReported(
-        max(one.prompt_tokens for one in counted.values()),
-        sum(one.completion_tokens for one in counted.values()),
-    )
+    prompts = [one.prompt_tokens for one in counted.values()]
+    answers = sum(one.completion_tokens for one in counted.values())
+    return UsageReported(max(prompts), answers, read_again=sum(prompts) - max(prompts))
 
 
 async def _end(

@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "conversations.middleware.PrivateResponses",
+    "conversations.views.refusals.Refusals",
 ]
 
 ROOT_URLCONF = "chatweb.urls"

@@ -62,6 +62,13 @@ def conversation(
     return row
 
 
+def may(user: User, conversation: Conversation, *, to: Right) -> bool:
+    """Whether the person may still do this there, read afresh: asked by actions that hold the lock
+    of a conversation which somebody had access to a moment ago."""
+    part = Participant.objects.filter(user=user, user__is_active=True, role__in=ROLES[to])
+    return part.filter(conversation=conversation.pk, conversation__deleted_at=None).exists()
+
+
 def message(user: User | AnonymousUser, public_id: str, *, to: Right) -> Message:
     row = (
         Message.objects.for_thread()

@@ -55,6 +55,12 @@ class PlacedMessageForm(MessageForm):
     below = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
     note = forms.BooleanField(required=False)
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if sum(bool(cleaned.get(name)) for name in ("instead", "below", "note")) > 1:
+            raise forms.ValidationError(_("A message goes to one place only."))
+        return cleaned
+
 
 class TurnPlaceForm(forms.Form):
     """Where in the queue: before or after another turn."""

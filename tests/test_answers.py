@@ -7,7 +7,7 @@ from django.test import Client
 
 from conversations import actions, fragments
 from conversations.actions.messages import Said, Sent
-from conversations.actions.queue import CALL
+from conversations.actions.turns import CALL, Place
 from conversations.fragments import Article
 from conversations.models import (
     Answers,
@@ -152,3 +152,23 @@ def test_it_is_a_setting_of_the_conversation(
     assert client.post(address, {"model": shared.model, "answers": "never"}).status_code == 422
     thread = client.get(f"/c/{shared.public_id}/").content.decode()
     assert "call @assistant" in thread
+
+
+@pytest.mark.parametrize(("text", "is_answered"), [("Never mind", False), ("@assistant?", True)])
+def test_new_words_call_it_only_by_name_too(
+    on_call: Conversation, alice: User, text: str, is_answered: bool
+) -> None:
+    said = send(on_call, alice, "We will see")
+    assert isinstance(said, Said)
+    again = actions.messages.branch(
+        conversation=on_call,
+        author=alice,
+        text=text,
+        request_id=uuid4(),
+        place=Place(instead=said.message),
+    )
+    assert isinstance(again, Sent) is is_answered
+    assert Generation.objects.count() == is_answered
+    on_call.refresh_from_db()
+    assert on_call.head is not None
+    assert on_call.head == (again.answer if isinstance(again, Sent) else again.message)

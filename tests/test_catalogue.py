@@ -209,15 +209,13 @@ def test_whoever_may_not_use_it_is_refused_in_words_and_keeps_the_text(
 
 def test_nor_in_a_conversation_that_has_it(
     research: Team,
-    conversation: Conversation,
+    shared: Conversation,
     bob: User,
     save: Callable[..., LanguageModel],
 ) -> None:
     save(FALCON, teams=(research,))
     with pytest.raises(ModelNotForYou):
-        actions.messages.send(
-            conversation=conversation, author=bob, text="Hello", request_id=uuid4()
-        )
+        actions.messages.send(conversation=shared, author=bob, text="Hello", request_id=uuid4())
 
 
 def test_settings_offer_what_the_person_may_use_and_leave_what_is_set(

@@ -21,7 +21,9 @@ from conversations.models import (
     Conversation,
     Generation,
     Message,
+    Participant,
     QueuedTurn,
+    Role,
     State,
     User,
 )
@@ -114,6 +116,7 @@ def test_the_same_request_id_twice_is_one_note(conversation: Conversation, alice
             conversation=conversation, author=alice, text="Psst", request_id=request_id
         )
     other = Conversation.objects.create(model="crimson-falcon-4")
+    Participant.objects.create(conversation=other, user=alice, role=Role.OWNER)
     ask(other, alice, "There")
     with pytest.raises(SentElsewhere):
         note(other, alice, request_id=request_id)

@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from conversations import access
-from conversations.actions import participants, people
+from conversations.actions import participants, people, refusals
 from conversations.actions.refusals import Refused
 from conversations.models import (
     AuditEntry,
@@ -180,7 +180,7 @@ def test_who_is_no_owner_any_more_decides_nothing(
         (participants.hand_over, {"person": bob}),
     ]
     for attempt, what in attempts:
-        with pytest.raises(participants.NotAnOwner):
+        with pytest.raises(refusals.NotAnOwner):
             attempt(**here, **what)
     assert roles(conversation) == {"Alice": "owner", "Bob": role}
 

@@ -306,6 +306,7 @@ def test_a_turn_of_somebody_with_too_many_answers_waits_and_says_so(
 ) -> None:
     settings.GENERATIONS_PER_USER, settings.QUEUE_RETRY_SECONDS = 1, 0
     elsewhere = Conversation.objects.create(model="crimson-falcon-4")
+    Participant.objects.create(conversation=elsewhere, user=bob, role=Role.OWNER)
     actions.messages.send(conversation=elsewhere, author=bob, text="Busy", request_id=uuid4())
     turn = queue(shared, bob, "Bob's")
     queue(shared, alice, "Alice's")

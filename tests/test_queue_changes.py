@@ -14,7 +14,9 @@ from conversations.models import (
     Conversation,
     Generation,
     Message,
+    Participant,
     QueuedTurn,
+    Role,
     State,
     User,
 )
@@ -95,6 +97,7 @@ def test_no_turn_is_put_beside_one_of_another_conversation(
 ) -> None:
     mine = queue(shared, alice, "Mine")
     other = Conversation.objects.create(model="crimson-falcon-4")
+    Participant.objects.create(conversation=other, user=alice, role=Role.OWNER)
     actions.messages.send(conversation=other, author=alice, text="Hi", request_id=uuid4())
     theirs = queue(other, alice, "Theirs")
     with pytest.raises(TurnGone):

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from chatweb import logs
 from conversations import actions
-from conversations.actions import participants, people, shares
+from conversations.actions import participants, people, refusals, shares
 from conversations.models import (
     Audience,
     AuditEntry,
@@ -350,11 +350,11 @@ def test_hostile_words_are_text(
 
 def test_only_owners_share_and_revoke(talk: Conversation, alice: User, bob: User) -> None:
     Participant.objects.create(conversation=talk, user=bob, role=Role.EDITOR)
-    with pytest.raises(participants.NotAnOwner):
+    with pytest.raises(refusals.NotAnOwner):
         make(talk, bob)
     make(talk, alice)
     share = Share.objects.get()
-    with pytest.raises(participants.NotAnOwner):
+    with pytest.raises(refusals.NotAnOwner):
         shares.revoke(share=share, actor=bob)
     client = signed_in(bob)
     assert "share-form" not in text_of(client.get(f"/c/{talk.public_id}/details/"))

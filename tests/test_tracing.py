@@ -1,5 +1,6 @@
 """Spans, as a collector would get them; and that none are made unless somebody asked."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,3 +110,17 @@ async def test_a_page_that_fails_leaves_no_text_of_its_failure(
     [span] = collected.get_finished_spans()
     assert attributes(span) == {"error": "LookupError"}
     assert WORDS not in span.to_json()
+
+
+async def test_what_is_cancelled_before_it_begins_leaves_nothing_behind() -> None:
+    """Left unawaited it would be warned of, which fails here."""
+    began = []
+
+    async def work() -> None:
+        began.append(True)
+
+    task = asyncio.ensure_future(tracing.within("upstream", work))
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert began == []

@@ -7,9 +7,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from conversations import audit, events, fragments
+from conversations import access, audit, events, fragments
 from conversations.actions import history
-from conversations.actions.refusals import NothingToAnswer, TurnRunning
+from conversations.actions.refusals import NotAnOwner, NothingToAnswer, RightLost, TurnRunning
 from conversations.models import (
     Answers,
     Conversation,
@@ -43,9 +43,22 @@ def locked(conversation: Conversation) -> Conversation:
     return Conversation.objects.select_for_update().get(pk=conversation.pk)
 
 
-def lock(conversation: Conversation) -> None:
-    """Before anything of a turn is written, or two that begin at once wait for each other."""
-    Conversation.objects.select_for_update().only("pk").get(pk=conversation.pk)
+def locked_to_write(conversation: Conversation, actor: User) -> Conversation:
+    """The same, for somebody who may still write there: whoever removed them a moment ago had this
+    lock before. Raises RightLost."""
+    row = locked(conversation)
+    if not access.may(actor, row, to="write"):
+        raise RightLost
+    return row
+
+
+def locked_to_own(conversation: Conversation, actor: User) -> Conversation:
+    """The same for owners: one change of participants at a time, and who is an owner stays one; two
+    who demote each other at once would leave none. Raises NotAnOwner."""
+    row = locked(conversation)
+    if not access.may(actor, row, to="own"):
+        raise NotAnOwner
+    return row
 
 
 def tell_rows(
@@ -100,9 +113,11 @@ def tell_changed(conversation: Conversation, revision: int) -> None:
 
 
 def rename(*, conversation: Conversation, actor: User, title: str) -> None:
+    """Raises RightLost."""
     with audit.action(actor, "conversation.renamed", conversation):
-        if title != conversation.title:
-            history.note(conversation, actor, What.TITLE, before=conversation.title, after=title)
+        row = locked_to_write(conversation, actor)
+        if title != row.title:
+            history.note(conversation, actor, What.TITLE, before=row.title, after=title)
         tell_changed(conversation, changed(conversation, title=title, is_named=True))
         tell_rows(conversation, moves=False)
 
@@ -116,14 +131,18 @@ def configure(
     system_prompt: str,
     answers: Answers | None = None,
 ) -> None:
-    """Sets what the next turns are asked with; without `answers` that stays as it is."""
+    """Sets what the next turns are asked with; without `answers` that stays as it is.
+
+    Raises RightLost.
+    """
     told = {name: value for name, value in parameters.items() if name != "stop"}  # people's words
     with audit.action(actor, "conversation.configured", conversation, model=model, parameters=told):
+        row = locked_to_write(conversation, actor)
         for what, before, after in (
-            (What.MODEL, conversation.model, model),
-            (What.PROMPT, conversation.system_prompt, system_prompt),
-            (What.PARAMETERS, conversation.parameters, parameters),
-            (What.ANSWERS, conversation.answers, answers or conversation.answers),
+            (What.MODEL, row.model, model),
+            (What.PROMPT, row.system_prompt, system_prompt),
+            (What.PARAMETERS, row.parameters, parameters),
+            (What.ANSWERS, row.answers, answers or row.answers),
         ):
             if before != after:
                 history.note(conversation, actor, what, before=before, after=after)
@@ -132,7 +151,7 @@ def configure(
             model=model,
             parameters=parameters,
             system_prompt=system_prompt,
-            answers=answers or conversation.answers,
+            answers=answers or row.answers,
         )
         tell_changed(conversation, revision)
 
@@ -140,14 +159,14 @@ def configure(
 def choose_head(*, conversation: Conversation, actor: User, message: Message) -> None:
     """Makes the branch through this message, down to its newest leaf, the one that all see.
 
-    Raises TurnRunning: an answer that is being written must not leave everybody's sight; and
-    NothingToAnswer for a note, which is in no branch.
+    Raises RightLost; TurnRunning: an answer that is being written must not leave everybody's sight;
+    and NothingToAnswer for a note, which is in no branch.
     """
     if message.kind == Kind.NOTE:
         raise NothingToAnswer
     with audit.action(actor, "conversation.branch_chosen", conversation, through=message.public_id):
         # Locked as for sending: a question put under the leaf meanwhile would vanish from view.
-        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        locked_to_write(conversation, actor)
         if Generation.objects.open().filter(conversation=conversation).exists():
             raise TurnRunning
         leaf = Message.objects.newest_leaf_below(message.pk)
@@ -155,8 +174,12 @@ def choose_head(*, conversation: Conversation, actor: User, message: Message) ->
 
 
 def delete(*, conversation: Conversation, actor: User) -> None:
-    """Hides it from everybody; an answer that is being written is finished unseen."""
+    """Hides it from everybody; an answer that is being written is finished unseen.
+
+    Raises NotAnOwner.
+    """
     with audit.action(actor, "conversation.deleted", conversation):
+        locked_to_own(conversation, actor)
         changed(conversation, deleted_at=timezone.now())
         for participant in conversation.participants.select_related("user"):
             RightsChange.objects.create(user=participant.user, conversation=conversation)

@@ -81,7 +81,7 @@ def retry(*, answer: Message, actor: User) -> Message:
     if question is None or answer.role != Author.ASSISTANT:
         raise NothingToAnswer
     with _one_turn(), audit.action(actor, "answer.retried", conversation):
-        conversations.lock(conversation)
+        conversations.locked_to_write(conversation, actor)
         message = request(conversation=conversation, question=question, actor=actor).message
         _tell_queued(conversation, head=message)
     return message
@@ -93,7 +93,7 @@ def go_on(*, answer: Message, actor: User) -> Message:
     if not fragments.Article.of(answer).offers_continue or conversation.head_id != answer.pk:
         raise NothingToAnswer
     with _one_turn(), audit.action(actor, "answer.continued", conversation):
-        conversations.lock(conversation)
+        conversations.locked_to_write(conversation, actor)
         if answer.parent is None:
             raise NothingToAnswer
         _queue(conversation, answer.parent, actor, answer, prefill=answer.text)

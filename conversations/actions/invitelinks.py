@@ -53,7 +53,7 @@ def make(
     token = secrets.token_urlsafe(32)
     now = timezone.now()
     with audit.action(actor, "invite_link.made", conversation, role=role):
-        participants.lock_for(conversation, actor)
+        conversations.locked_to_own(conversation, actor)
         if conversation.invite_links.open().count() >= settings.INVITE_LINKS_PER_CONVERSATION:
             raise TooManyLinks
         InviteLink.objects.create(
@@ -71,7 +71,7 @@ def make(
 def withdraw(*, link: InviteLink, actor: User) -> None:
     """Withdrawing twice changes nothing. Raises NotAnOwner."""
     with audit.action(actor, "invite_link.withdrawn", link.conversation, link=link.public_id):
-        participants.lock_for(link.conversation, actor)
+        conversations.locked_to_own(link.conversation, actor)
         InviteLink.objects.filter(pk=link.pk, withdrawn_at=None).update(withdrawn_at=timezone.now())
 
 
@@ -94,7 +94,7 @@ def join(*, token: str, person: User) -> Conversation:
             suppress(TakesPart),
             audit.action(person, "participant.joined", conversation, **details),
         ):
-            conversations.lock(conversation)
+            conversations.locked(conversation)
             _use(link, token, person)
             participants.tell(conversation)
     return conversation

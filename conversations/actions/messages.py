@@ -13,8 +13,8 @@ from conversations.actions.turns import Place, Said, Sent, Written
 from conversations.models import (
     Author,
     Conversation,
+    Generation,
     Kind,
-    Message,
     Participant,
     QueuedTurn,
     Role,
@@ -52,43 +52,59 @@ def start(
         return _sent_meanwhile(author, request_id)
 
 
-def send(
-    *,
-    conversation: Conversation,
-    author: User,
-    text: str,
-    request_id: UUID,
-    instead: Message | None = None,
-    below: Message | None = None,
-) -> Sent:
+def send(*, conversation: Conversation, author: User, text: str, request_id: UUID) -> Sent:
     """Adds a question to the branch that all see, and queues its answer: now or not at all, see
-    queue.send for what waits where it has to. The same request id gives
-    the same message again, whoever was faster.
+    queue.send for what waits where it has to. The same request id gives the same message again,
+    whoever was faster.
 
-    `instead` puts it beside another question, as a new wording; `below` follows a message that is
-    not the last: either begins a branch, which becomes the one that all see.
-
-    Raises TurnRunning, TooManyAnswers, NoModel, SentElsewhere or NotYours.
+    Raises TurnRunning, TooManyAnswers, NoModel, RightLost or SentElsewhere.
     """
-    if instead is not None and (instead.author_id != author.pk or instead.role != Author.USER):
-        raise NotYours
-    if Kind.NOTE in {message.kind for message in (instead, below) if message is not None}:
-        raise NothingToAnswer  # notes are in no branch
     sent = _question_before(author, request_id)
     if sent is None:
         _refuse_queued(author, request_id)
         html = mentions.render(text, conversation)
-        place = Place(instead, below)
         try:
-            with audit.action(author, "message.sent", conversation, **place.told()):
+            with audit.action(author, "message.sent", conversation):
                 # Locks the row on PostgreSQL, so that two senders do not answer the same head.
-                row = conversations.locked(conversation)
-                written = Written(text, html, request_id=request_id)
-                return turns.begin(row, author, written, place)
+                row = conversations.locked_to_write(conversation, author)
+                return turns.begin(row, author, Written(text, html, request_id=request_id))
         except IntegrityError:
             sent = _sent_meanwhile(author, request_id)
     if sent.question.conversation_id != conversation.pk:
         raise SentElsewhere  # where the author may have no access any more
+    return sent
+
+
+def branch(
+    *, conversation: Conversation, author: User, text: str, request_id: UUID, place: Place
+) -> Sent | Said:
+    """Begins a branch, which becomes the one that all see: beside a question of the author's own,
+    as its new wording, or below a message that is not the last. Otherwise as `send`; where the
+    assistant waits to be called, what does not call it asks for no answer.
+
+    Raises NotYours, NothingToAnswer, or what `send` raises.
+    """
+    instead, below = place.instead, place.below
+    if instead is not None and (instead.author_id != author.pk or instead.role != Author.USER):
+        raise NotYours
+    if Kind.NOTE in {message.kind for message in (instead, below) if message is not None}:
+        raise NothingToAnswer  # notes are in no branch
+    sent = turns.before(author, request_id)
+    if sent is None:
+        _refuse_queued(author, request_id)
+        html = mentions.render(text, conversation)
+        try:
+            with audit.action(author, "message.sent", conversation, **place.told()):
+                row = conversations.locked_to_write(conversation, author)
+                if Generation.objects.open().filter(conversation=row).exists():
+                    raise TurnRunning  # what is being written must not leave everybody's sight
+                return turns.put(row, author, Written(text, html, request_id=request_id), place)
+        except IntegrityError:
+            sent = turns.before(author, request_id)
+            if sent is None:
+                raise TurnRunning from None
+    if sent.first.conversation_id != conversation.pk or sent.first.kind != Kind.TURN:
+        raise SentElsewhere
     return sent
 
 
@@ -103,7 +119,7 @@ def note(*, conversation: Conversation, author: User, text: str, request_id: UUI
         html = mentions.render(text, conversation)
         try:
             with audit.action(author, "note.sent", conversation):
-                row = conversations.locked(conversation)
+                row = conversations.locked_to_write(conversation, author)
                 return turns.note(row, author, Written(text, html, request_id=request_id))
         except IntegrityError:
             said = turns.before(author, request_id)

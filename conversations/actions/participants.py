@@ -3,7 +3,6 @@
 Whatever takes a right away leaves a RightsChange, by which every process acts on open sockets.
 
 Refused
-├── NotAnOwner       somebody who owns it no longer decides who takes part
 ├── TakesPart        the person is in already
 ├── TakesNoPart      the person left meanwhile, or was removed
 ├── NobodyNew        everybody of the team is in already
@@ -20,11 +19,6 @@ from conversations import audit, events
 from conversations.actions import conversations, history
 from conversations.actions.refusals import Refused
 from conversations.models import Conversation, Participant, RightsChange, Role, Team, User, What
-
-
-class NotAnOwner(Refused):
-    def __init__(self) -> None:
-        super().__init__(_("Only owners of the conversation may do this."))
 
 
 class TakesPart(Refused):
@@ -66,7 +60,7 @@ def invite(*, conversation: Conversation, actor: User, person: User, role: Role)
     """Raises NotAnOwner, TakesPart or Full."""
     details = {"person": person.public_id, "role": role}
     with audit.action(actor, "participant.invited", conversation, **details):
-        lock_for(conversation, actor)
+        conversations.locked_to_own(conversation, actor)
         if conversation.participants.filter(user=person).exists():
             raise TakesPart(person)
         _let_in(conversation, actor, [person], role)
@@ -77,7 +71,7 @@ def invite_team(*, conversation: Conversation, actor: User, team: Team, role: Ro
     NobodyNew or Full."""
     details = {"team": team.public_id, "role": role}
     with audit.action(actor, "participant.team_invited", conversation, **details):
-        lock_for(conversation, actor)
+        conversations.locked_to_own(conversation, actor)
         members = team.members.filter(is_active=True)
         fresh = list(members.exclude(participations__conversation=conversation).order_by("pk"))
         if not fresh:
@@ -121,7 +115,7 @@ def set_role(*, conversation: Conversation, actor: User, person: User, role: Rol
     """Raises NotAnOwner, TakesNoPart or LastOwner."""
     details = {"person": person.public_id, "role": role}
     with audit.action(actor, "participant.role_set", conversation, **details):
-        lock_for(conversation, actor)
+        conversations.locked_to_own(conversation, actor)
         if role != Role.OWNER:
             _check_another_owner(conversation, person)
         _set_roles(conversation, actor, {person: role})
@@ -131,7 +125,7 @@ def hand_over(*, conversation: Conversation, actor: User, person: User) -> None:
     """The person becomes an owner and the actor an editor. Raises NotAnOwner, TakesNoPart, and
     LastOwner for who hands over to themselves or to somebody suspended."""
     with audit.action(actor, "conversation.handed_over", conversation, person=person.public_id):
-        lock_for(conversation, actor)
+        conversations.locked_to_own(conversation, actor)
         if person == actor or not person.is_active:
             raise LastOwner
         _set_roles(conversation, actor, {person: Role.OWNER, actor: Role.EDITOR})
@@ -158,14 +152,14 @@ def remove(*, conversation: Conversation, actor: User, person: User) -> None:
     """Raises NotAnOwner, TakesNoPart or LastOwner."""
     details = {"person": person.public_id}
     with audit.action(actor, "participant.removed", conversation, **details):
-        lock_for(conversation, actor)
+        conversations.locked_to_own(conversation, actor)
         _take_out(conversation, actor, person, What.REMOVED)
 
 
 def leave(*, conversation: Conversation, person: User) -> None:
     """Raises TakesNoPart or LastOwner."""
     with audit.action(person, "participant.left", conversation):
-        conversations.lock(conversation)
+        conversations.locked(conversation)
         _take_out(conversation, person, person, What.LEFT)
 
 
@@ -181,14 +175,6 @@ def _take_out(conversation: Conversation, actor: User, person: User, what: What)
 
 
 # --- What these share ---------------------------------------------------------------------------
-
-
-def lock_for(conversation: Conversation, actor: User) -> None:
-    """Until the end one change of participants at a time, and who is an owner stays one: two who
-    demote each other at once would leave none."""
-    conversations.lock(conversation)
-    if not _owners(conversation).filter(user=actor).exists():
-        raise NotAnOwner
 
 
 def _owners(conversation: Conversation) -> "QuerySet[Participant]":

@@ -5,7 +5,6 @@ sent by one at a time. Turns are sent in their order; whose author may not write
 over. A turn that is held by what its author or the conversation lacks holds those behind it.
 """
 
-import re
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +27,7 @@ from conversations.actions.refusals import (
     TurnRunning,
 )
 from conversations.actions.turns import Said, Sent, Written
-from conversations.models import Answers, Conversation, Generation, Held, Message, QueuedTurn, User
+from conversations.models import Conversation, Generation, Held, Message, QueuedTurn, User
 
 REASONS: dict[type[Refused], Held] = {
     TooManyAnswers: Held.TOO_MANY,
@@ -37,8 +36,6 @@ REASONS: dict[type[Refused], Held] = {
     OverBudget: Held.OVER_BUDGET,
 }
 SWEPT_AT_ONCE = 50
-# As a word of its own: neither in an address nor in a longer name.
-CALL = re.compile(r"(?<![\w@./+-])@assistant(?![\w@-]|\.\w)", re.IGNORECASE)
 
 
 def send(
@@ -57,9 +54,9 @@ def send(
         written = Written(text, html, request_id=request_id)
         try:
             with audit.action(author, "message.sent", conversation) as act:
-                row = conversations.locked(conversation)
+                row = conversations.locked_to_write(conversation, author)
                 if not _is_busy(row):
-                    return _place(row, author, written)
+                    return turns.put(row, author, written)
                 act.verb = "turn.queued"
                 return _add(row, author, written)
         except IntegrityError:
@@ -72,10 +69,10 @@ def send(
 
 
 def edit(*, turn: QueuedTurn, actor: User, text: str) -> None:
-    """Raises TurnGone."""
+    """Raises TurnGone or RightLost."""
     html = mentions.render(text, turn.conversation)
     with audit.action(actor, "turn.edited", turn.conversation, turn=turn.public_id):
-        row = conversations.locked(turn.conversation)
+        row = conversations.locked_to_write(turn.conversation, actor)
         changes: dict[str, Any] = {"html": html, "html_version": markdown.RENDERER_VERSION}
         changes |= {"text": text, "edited_at": timezone.now()}
         if not QueuedTurn.objects.filter(pk=turn.pk).update(**changes):
@@ -94,10 +91,10 @@ def withdraw(*, turn: QueuedTurn, actor: User) -> None:
 def move(*, turn: QueuedTurn, actor: User, beside: str, after: bool) -> None:
     """Puts it before or after the turn with that public id: done twice, it is where it was put.
 
-    Raises TurnGone where one of the two is not there any more.
+    Raises NotAnOwner, and TurnGone where one of the two is not there any more.
     """
     with audit.action(actor, "turn.moved", turn.conversation, turn=turn.public_id):
-        row = conversations.locked(turn.conversation)
+        row = conversations.locked_to_own(turn.conversation, actor)
         line = list(QueuedTurn.objects.filter(conversation=row).in_line().only("public_id"))
         names = [one.public_id for one in line]
         if turn.public_id not in names or beside not in names or beside == turn.public_id:
@@ -113,15 +110,15 @@ def move(*, turn: QueuedTurn, actor: User, beside: str, after: bool) -> None:
 def send_now(*, turn: QueuedTurn, actor: User) -> None:
     """Stops the answer that runs and goes on with this turn; all or nothing.
 
-    Raises TurnGone, TurnRunning where somebody else's turn began at this moment, MayNotWrite,
-    or what refuses an answer.
+    Raises TurnGone, TurnRunning where somebody else's turn began at this moment, RightLost,
+    MayNotWrite of another's turn, or what refuses an answer.
     """
     with audit.action(actor, "turn.sent_now", turn.conversation, turn=turn.public_id):
         # Its row is locked before the conversation's, as by all that ends an answer.
         running = Generation.objects.open().filter(conversation=turn.conversation).first()
         if running is not None:
             generations.stop(generation=running, actor=actor)
-        row = conversations.locked(turn.conversation)
+        row = conversations.locked_to_write(turn.conversation, actor)
         there = QueuedTurn.objects.with_writing_author().select_related("author")
         now = there.filter(pk=turn.pk).first()
         if now is None:
@@ -134,11 +131,11 @@ def send_now(*, turn: QueuedTurn, actor: User) -> None:
 def send_next(*, conversation: Conversation, actor: User) -> None:
     """Goes on although the last answer broke off.
 
-    Raises TurnGone where nothing waits that may be sent, TurnRunning, or what refuses an
-    answer.
+    Raises RightLost, TurnGone where nothing waits that may be sent, TurnRunning, or what
+    refuses an answer.
     """
     with audit.action(actor, "queue.sent_next", conversation):
-        row = conversations.locked(conversation)
+        row = conversations.locked_to_write(conversation, actor)
         if (turn := _next(row)) is None:
             raise TurnGone
         _hand_over(row, turn)
@@ -162,7 +159,7 @@ def _advance(conversation: Conversation) -> bool:
     if (turn := _next(conversation)) is None or _was_just_held(turn):
         return False
     try:
-        if _calls(conversation, turn.text):  # nothing is written where it is refused
+        if turns.calls_assistant(conversation, turn.text):  # nothing is written where it is refused
             generations.find_model(conversation, turn.author)
         with transaction.atomic():
             row = conversations.locked(conversation)
@@ -214,27 +211,16 @@ def _hand_over(conversation: Conversation, turn: QueuedTurn) -> None:
         html_version=turn.html_version,
         public_id=turn.public_id,
     )
-    _place(conversation, turn.author, written)
+    turns.put(conversation, turn.author, written)
     audit.record(turn.author, "message.sent", conversation, queued=True)
-
-
-def _place(conversation: Conversation, author: User, written: Written) -> Sent | Said:
-    if _calls(conversation, written.text):
-        return turns.begin(conversation, author, written)
-    return turns.say(conversation, author, written)
-
-
-def _calls(conversation: Conversation, text: str) -> bool:
-    """Whether the assistant answers it."""
-    return conversation.answers != Answers.CALLED or CALL.search(text) is not None
 
 
 def _where(sent: Sent | Said | QueuedTurn) -> int:
     match sent:
-        case Sent(question=message) | Said(message=message):
-            return message.conversation_id
-        case turn:
-            return turn.conversation_id
+        case QueuedTurn():
+            return sent.conversation_id
+        case _:
+            return sent.first.conversation_id
 
 
 def _take_out(turn: QueuedTurn) -> None:

@@ -9,6 +9,8 @@ Refused
 ├── QueueFull          as many turns wait as may, in all or of this person
 ├── TurnGone           the turn was sent or withdrawn meanwhile
 ├── MayNotWrite        the turn's author may not write there any more
+├── RightLost          the person's own role there was changed or taken away meanwhile
+├── NotAnOwner         somebody who owns it no longer does what only owners do
 ├── NothingToNote      nothing was said that a note could stand under
 ├── TooManyNotes       as many notes stand under that message as may
 ├── SentElsewhere      the same message was sent in another conversation
@@ -95,6 +97,16 @@ class TurnGone(Refused):
 class MayNotWrite(Refused):
     def __init__(self, name: str) -> None:
         super().__init__(_("%(name)s may not write here any more.") % {"name": name})
+
+
+class RightLost(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("You may not write here any more."))
+
+
+class NotAnOwner(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("Only owners of the conversation may do this."))
 
 
 class NothingToNote(Refused):

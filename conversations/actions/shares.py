@@ -3,8 +3,7 @@
 Refused
 ├── LinksNotAllowed  the operator allows no secret addresses
 ├── TooManyShares    the conversation has as many open shares as it may
-├── NothingToShare   nothing was said yet
-└── NotAnOwner       see participants
+└── NothingToShare   nothing was said yet
 """
 
 import secrets
@@ -16,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from conversations import audit
-from conversations.actions import conversations, history, participants
+from conversations.actions import conversations, history
 from conversations.actions.refusals import Refused
 from conversations.models import Audience, Conversation, Message, Share, User, What
 
@@ -52,7 +51,7 @@ def make(
     now = timezone.now()
     what = {"audience": audience, "live": is_live}
     with audit.action(actor, "share.made", conversation, **what):
-        participants.lock_for(conversation, actor)
+        conversations.locked_to_own(conversation, actor)
         if conversation.shares.open().count() >= settings.SHARES_PER_CONVERSATION:
             raise TooManyShares
         share = Share.objects.create(
@@ -74,7 +73,7 @@ def revoke(*, share: Share, actor: User) -> None:
     """Revoking twice changes nothing. Raises NotAnOwner."""
     conversation = share.conversation
     with audit.action(actor, "share.revoked", conversation, share=share.public_id):
-        participants.lock_for(conversation, actor)
+        conversations.locked_to_own(conversation, actor)
         open_share = Share.objects.filter(pk=share.pk, revoked_at=None)
         if open_share.update(revoked_at=timezone.now()):
             what = {"audience": share.audience, "live": share.is_live}

@@ -1,5 +1,6 @@
 """What sending writes: a message, and where it asks for one the answer that is to be filled."""
 
+import re
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import cached_property
 from uuid import UUID
@@ -12,7 +13,7 @@ from conversations import events, fragments, markdown
 from conversations.actions import conversations, generations, mentions
 from conversations.actions.refusals import NothingToNote, TooManyNotes
 from conversations.fragments import Article
-from conversations.models import Author, Choice, Conversation, Kind, Message, User
+from conversations.models import Answers, Author, Choice, Conversation, Kind, Message, User
 from conversations.models.ids import public_id
 
 
@@ -36,6 +37,10 @@ class Sent:
     answer: Message
     articles: tuple[Article, Article] = field(compare=False)
 
+    @property
+    def first(self) -> Message:
+        return self.question
+
     @cached_property
     def html(self) -> str:
         """Made once, for those who hear of them and for the one who asked."""
@@ -47,6 +52,10 @@ class Said:
     """A message that nobody answers: a note, or one that does not call the assistant."""
 
     message: Message
+
+    @property
+    def first(self) -> Message:
+        return self.message
 
     @cached_property
     def html(self) -> str:
@@ -76,6 +85,21 @@ class Place:
 
 
 END = Place()
+# As a word of its own: neither in an address nor in a longer name.
+CALL = re.compile(r"(?<![\w@./+-])@assistant(?![\w@-]|\.\w)", re.IGNORECASE)
+
+
+def calls_assistant(conversation: Conversation, text: str) -> bool:
+    """Whether a message there asks for an answer."""
+    return conversation.answers != Answers.CALLED or CALL.search(text) is not None
+
+
+def put(
+    conversation: Conversation, author: User, written: Written, place: Place = END
+) -> Sent | Said:
+    """Begins a turn, or says what asks for no answer: as `begin`."""
+    act = begin if calls_assistant(conversation, written.text) else say
+    return act(conversation, author, written, place)
 
 
 def begin(conversation: Conversation, author: User, written: Written, place: Place = END) -> Sent:
@@ -87,22 +111,17 @@ def begin(conversation: Conversation, author: User, written: Written, place: Pla
     choice = generations.request(conversation=conversation, question=question, actor=author)
     # Pages know the answer before the relay tells them how it goes.
     sent = _just_sent(question, choice)
-    if place.is_end:
-        _tell_added(conversation, sent, head=choice.message)
-    else:
-        revision = conversations.changed(conversation, active=True, head=choice.message)
-        conversations.tell_changed(conversation, revision)
-        conversations.tell_rows(conversation, moves=True, notices=mentions.note(question))
+    _tell_added(conversation, sent, place, head=choice.message)
     events.on_commit(events.WorkQueued())
     return sent
 
 
-def say(conversation: Conversation, author: User, written: Written) -> Said:
+def say(conversation: Conversation, author: User, written: Written, place: Place = END) -> Said:
     """A message of the branch that asks for no answer: it is read upstream with the next that does.
     As `begin`, and it is refused nothing."""
-    said = Said(_message(conversation, author, written, _head(conversation)))
+    said = Said(_message(conversation, author, written, place.parent(conversation)))
     _stand_alone(said.message)
-    _tell_added(conversation, said, head=said.message)
+    _tell_added(conversation, said, place, head=said.message)
     return said
 
 
@@ -119,7 +138,7 @@ def note(conversation: Conversation, author: User, written: Written) -> Said:
     if beside.count() >= settings.NOTES_PER_MESSAGE:
         raise TooManyNotes(settings.NOTES_PER_MESSAGE)
     said = Said(_message(conversation, author, written, _head(conversation), Kind.NOTE))
-    _tell_added(conversation, said)
+    _tell_added(conversation, said, END)
     return said
 
 
@@ -172,14 +191,20 @@ def _head(conversation: Conversation) -> Message | None:
     return Message.objects.only("depth", "role", "author").get(pk=conversation.head_id)
 
 
-def _tell_added(conversation: Conversation, added: Sent | Said, **columns: Message) -> None:
+def _tell_added(
+    conversation: Conversation, added: Sent | Said, place: Place, **columns: Message
+) -> None:
+    """Pages put what is new at the end; of another branch they fetch all anew."""
     revision = conversations.changed(conversation, active=True, **columns)
-    transaction.on_commit(
-        lambda: events.tell(events.MessageAdded(conversation.public_id, revision, added.html)),
-        robust=True,
-    )
-    message = added.question if isinstance(added, Sent) else added.message
-    conversations.tell_rows(conversation, moves=True, notices=mentions.note(message))
+
+    def tell() -> None:
+        events.tell(events.MessageAdded(conversation.public_id, revision, added.html))
+
+    if place.is_end:
+        transaction.on_commit(tell, robust=True)
+    else:
+        conversations.tell_changed(conversation, revision)
+    conversations.tell_rows(conversation, moves=True, notices=mentions.note(added.first))
 
 
 def _just_sent(question: Message, choice: Choice) -> Sent:

@@ -164,7 +164,7 @@ class Writing:
 async def answer(writing: Writing, call: Call, receive: Any) -> bool:
     """Whether the caller stayed for all of it. Raises UpstreamError, and the Problem for which
     somebody else has ended the call."""
-    call.work = asyncio.ensure_future(tracing.within("call", writing.write()))
+    call.work = asyncio.ensure_future(tracing.within("call", writing.write))
     gone = asyncio.ensure_future(_until_gone(receive))
     try:
         await asyncio.wait({call.work, gone}, return_when=asyncio.FIRST_COMPLETED)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from django.conf import settings
@@ -258,7 +259,7 @@ class Relay:
     def _start(self, choice: Choice) -> None:
         # Queued now: the first words wait for it, but not for what claiming does next.
         composing = self._do(compose, choice.generation)
-        answering = self._answer(choice, composing)
+        answering = partial(self._answer, choice, composing)
         task = asyncio.ensure_future(
             tracing.within("generation", answering, generation=choice.generation.public_id)
         )

@@ -122,7 +122,7 @@ class Run:
         """Reads to the end, however it comes. Raises Postponed, and what no upstream causes."""
         if self._restarting:
             return self.interrupted()
-        self._reading = asyncio.ensure_future(tracing.within("upstream", self._read()))
+        self._reading = asyncio.ensure_future(tracing.within("upstream", self._read))
         await asyncio.wait({self._reading})
         if self._reading.cancelled():
             return self.interrupted()

@@ -7,7 +7,6 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_POST
 
 from conversations import access, actions
-from conversations.actions.refusals import Refused
 from conversations.models import Message
 from conversations.views.requests import SignedInRequest
 
@@ -31,23 +30,13 @@ def go_on(request: SignedInRequest, message: str) -> HttpResponse:
 def choose(request: SignedInRequest, message: str) -> HttpResponse:
     """The branch through this message becomes the one that everybody sees."""
     row = access.message(request.user, message, to="write")
-    try:
-        actions.conversations.choose_head(
-            conversation=row.conversation, actor=request.user, message=row
-        )
-    except Refused as refused:
-        return _refused(refused)
+    actions.conversations.choose_head(
+        conversation=row.conversation, actor=request.user, message=row
+    )
     return HttpResponse(status=204)  # every page hears of it by its socket
 
 
 def _answer(request: SignedInRequest, public_id: str, act: Callable[..., Message]) -> HttpResponse:
     row = access.message(request.user, public_id, to="write")
-    try:
-        act(answer=row, actor=request.user)
-    except Refused as refused:
-        return _refused(refused)
+    act(answer=row, actor=request.user)
     return HttpResponse(status=204)
-
-
-def _refused(refused: Refused) -> HttpResponse:
-    return HttpResponse(refused.message, status=409, content_type="text/plain; charset=utf-8")

@@ -9,10 +9,10 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_http_methods
 
 from conversations import access, actions, catalogue, fragments
-from conversations.actions.messages import Said, Sent
 from conversations.actions.refusals import Refused
+from conversations.actions.turns import Place, Said, Sent
 from conversations.forms import PlacedMessageForm
-from conversations.models import Author, Conversation, Kind, Message, QueuedTurn, User
+from conversations.models import Author, Conversation, Kind, QueuedTurn, User
 from conversations.views import thread_page
 from conversations.views.requests import SignedInRequest
 
@@ -81,30 +81,26 @@ def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
         return _composer(request, conversation, form, status=422)
     fields = form.cleaned_data
     place = _place(request.user, conversation, fields)
-    is_placed = any(place.values())
+    what = {
+        "conversation": conversation,
+        "author": request.user,
+        "text": fields["text"],
+        "request_id": fields["request_id"],
+    }
+    sent: Sent | Said | QueuedTurn
     try:
-        if is_placed:
-            sent: Sent | Said | QueuedTurn = actions.messages.send(
-                conversation=conversation,
-                author=request.user,
-                text=fields["text"],
-                request_id=fields["request_id"],
-                **place,
-            )
+        if not place.is_end:
+            sent = actions.messages.branch(**what, place=place)
+        elif fields["note"]:
+            sent = actions.messages.note(**what)
         else:
-            send = actions.messages.note if fields["note"] else actions.queue.send
-            sent = send(
-                conversation=conversation,
-                author=request.user,
-                text=fields["text"],
-                request_id=fields["request_id"],
-            )
+            sent = actions.queue.send(**what)
     except Refused as refused:
         return _composer(request, conversation, form, refused.message, status=409)
     # Whoever writes notes goes on with notes, until they say otherwise: the model would read what
     # was meant for people.
     response = _composer(request, conversation, PlacedMessageForm(initial={"note": fields["note"]}))
-    if is_placed:
+    if not place.is_end:
         return response  # the thread's other branch comes by the socket, as for everybody
     if isinstance(sent, QueuedTurn):
         kind, html = "queue", fragments.queue(conversation)
@@ -114,18 +110,16 @@ def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
     return response
 
 
-def _place(
-    user: User, conversation: Conversation, ids: Mapping[str, str]
-) -> dict[str, Message | None]:
-    """The messages that were named, of this conversation: `instead` and `below`."""
-    place = dict.fromkeys(("instead", "below"), None) | {
+def _place(user: User, conversation: Conversation, ids: Mapping[str, str]) -> Place:
+    """By the messages that were named, of this conversation."""
+    named = {
         name: access.message(user, public_id, to="write")
         for name in ("instead", "below")
         if (public_id := ids[name])
     }
-    if any(message and message.conversation != conversation for message in place.values()):
+    if any(message.conversation != conversation for message in named.values()):
         raise Http404
-    return place
+    return Place(**named)
 
 
 def _composer(

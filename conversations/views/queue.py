@@ -1,5 +1,7 @@
 """The turns that wait: edited, withdrawn, put in order, sent before their time."""
 
+from contextlib import suppress
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
@@ -34,10 +36,7 @@ def move(request: SignedInRequest, turn: str) -> HttpResponse:
     form = TurnPlaceForm(request.POST)
     if not form.is_valid():
         return HttpResponse(status=422)
-    try:
-        actions.queue.move(turn=row, actor=request.user, **form.cleaned_data)
-    except Refused as refused:
-        return _refused(refused)
+    actions.queue.move(turn=row, actor=request.user, **form.cleaned_data)
     return HttpResponse(status=204)
 
 
@@ -45,10 +44,7 @@ def move(request: SignedInRequest, turn: str) -> HttpResponse:
 @require_POST
 def send_now(request: SignedInRequest, turn: str) -> HttpResponse:
     row = access.queued_turn(request.user, turn, to="send")
-    try:
-        actions.queue.send_now(turn=row, actor=request.user)
-    except Refused as refused:
-        return _refused(refused)
+    actions.queue.send_now(turn=row, actor=request.user)
     return HttpResponse(status=204)
 
 
@@ -57,12 +53,8 @@ def send_now(request: SignedInRequest, turn: str) -> HttpResponse:
 def send_next(request: SignedInRequest, conversation: str) -> HttpResponse:
     """Whoever is faster; an answer that runs already is what both wanted."""
     row = access.conversation(request.user, conversation, to="write")
-    try:
+    with suppress(TurnRunning):
         actions.queue.send_next(conversation=row, actor=request.user)
-    except TurnRunning:
-        pass
-    except Refused as refused:
-        return _refused(refused)
     return HttpResponse(status=204)
 
 
@@ -79,10 +71,7 @@ def _edit(request: SignedInRequest, row: QueuedTurn) -> HttpResponse:
 
 
 def _withdraw(request: SignedInRequest, row: QueuedTurn) -> HttpResponse:
-    try:
-        actions.queue.withdraw(turn=row, actor=request.user)
-    except Refused as refused:
-        return _refused(refused)
+    actions.queue.withdraw(turn=row, actor=request.user)
     text = row.text if row.author == request.user else ""
     return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
@@ -92,7 +81,3 @@ def _sheet(
 ) -> HttpResponse:
     context = {"turn": row, "form": form}
     return render(request, "conversations/_turn_sheet.html", context, status=status)
-
-
-def _refused(refused: Refused) -> HttpResponse:
-    return HttpResponse(refused.message, status=409, content_type="text/plain; charset=utf-8")

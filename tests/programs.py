@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,9 @@ from conversations import catalogue
 from conversations.actions import keys
 from conversations.gateway import calls
 from conversations.models import Key, User
-from tests.processes import Program
-from tests.relays import db
+from tests.processes import Program, program
+from tests.relays import database_url, db
+from tests.upstream import ScriptedUpstream
 
 COMPLETIONS = "/v1/chat/completions"
 MODEL = "crimson-falcon-4"
@@ -40,6 +42,30 @@ def port_of(running: Program) -> int:
     while not (line := running.line_with("port ")).startswith("port "):
         pass
     return int(line.split()[1])
+
+
+@contextmanager
+def served(upstream: ScriptedUpstream, **more: str) -> Iterator[str]:
+    """A portal in a process of its own, on this test's database; the address of its gateway."""
+    env = {
+        "DJANGO_SETTINGS_MODULE": "chatweb.settings",
+        "DATABASE_URL": database_url(),
+        "UPSTREAM_BASE_URL": upstream.base_url,
+        "UPSTREAM_API_KEY": UPSTREAM_KEY,
+        "UPSTREAM_RETRIES": "0",
+        "RIGHTS_CHECK_SECONDS": "0.5",
+    }
+    with program("-m", "tests.portal_process", env=env | more) as running:
+        yield f"http://127.0.0.1:{port_of(running)}/v1"
+
+
+def until(condition: Callable[[], bool], seconds: float) -> float:
+    """How long it took."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds
+        time.sleep(0.01)
+    return time.monotonic() - begun
 
 
 async def key_of(user: User, **fields: Any) -> tuple[Key, str]:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -13,32 +12,23 @@ from openai.types.chat import ChatCompletionChunk
 
 from conversations.actions import keys
 from conversations.models import User
-from tests.processes import Program, program
-from tests.programs import port_of
-from tests.relays import database_url
+from tests.programs import MODEL, UPSTREAM_KEY, served, until
 from tests.upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-UPSTREAM_KEY = "canary-upstream-key-5519"
-MODEL = "crimson-falcon-4"
 Messages = list[Any]
 
 
 class Portal:
-    def __init__(self, running: Program) -> None:
-        self.program = running
-        self.port = port_of(running)
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
 
     def client(self, key: str, **options: Any) -> OpenAI:
-        return OpenAI(base_url=self.base_url, api_key=key, **{"max_retries": 0} | options)
+        return OpenAI(base_url=self._base_url, api_key=key, **{"max_retries": 0} | options)
 
     def async_client(self, key: str, **options: Any) -> AsyncOpenAI:
-        return AsyncOpenAI(base_url=self.base_url, api_key=key, **{"max_retries": 0} | options)
+        return AsyncOpenAI(base_url=self._base_url, api_key=key, **{"max_retries": 0} | options)
 
 
 @pytest.fixture
@@ -47,30 +37,10 @@ def upstream() -> Iterator[ScriptedUpstream]:
         yield upstream
 
 
-Start = Callable[..., Portal]
-
-
 @pytest.fixture
-def start(transactional_db: None, upstream: ScriptedUpstream) -> Iterator[Start]:
-    env = {
-        "DJANGO_SETTINGS_MODULE": "chatweb.settings",
-        "DATABASE_URL": database_url(),
-        "UPSTREAM_BASE_URL": upstream.base_url,
-        "UPSTREAM_API_KEY": UPSTREAM_KEY,
-        "UPSTREAM_RETRIES": "0",
-        "RIGHTS_CHECK_SECONDS": "0.5",
-        "UPSTREAM_IDLE_TIMEOUT": "2",
-        "CALL_HEARTBEAT_SECONDS": "0.5",
-    }
-    with ExitStack() as running:
-        yield lambda **more: Portal(
-            running.enter_context(program("-m", "tests.portal_process", env=env | more))
-        )
-
-
-@pytest.fixture
-def portal(start: Start) -> Portal:
-    return start()
+def portal(transactional_db: None, upstream: ScriptedUpstream) -> Iterator[Portal]:
+    with served(upstream, UPSTREAM_IDLE_TIMEOUT="2", CALL_HEARTBEAT_SECONDS="0.5") as base_url:
+        yield Portal(base_url)
 
 
 @pytest.fixture
@@ -99,15 +69,6 @@ def texts(chunks: Any) -> dict[int, str]:
         for choice in chunk.choices:
             said[choice.index] = said.get(choice.index, "") + (choice.delta.content or "")
     return said
-
-
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """How long it took."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds
-        time.sleep(0.01)
-    return time.monotonic() - begun
 
 
 # --- Answers --------------------------------------------------------------------------------------

@@ -44,6 +44,9 @@ QUEUE_RETRY_SECONDS = env.seconds(
 NOTES_PER_MESSAGE = env.integer(
     "NOTES_PER_MESSAGE", 100, low=1, high=10_000, why="under one message; a page shows them all"
 )
+FORK_MESSAGES = env.integer(
+    "FORK_MESSAGES", 1_000, low=1, high=100_000, why="copied at once, while others wait"
+)
 REQUEST_SHOWN_CHARS = env.integer(
     "REQUEST_SHOWN_CHARS",
     200_000,

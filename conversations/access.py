@@ -69,6 +69,14 @@ def may(user: User, conversation: Conversation, *, to: Right) -> bool:
     return part.filter(conversation=conversation.pk, conversation__deleted_at=None).exists()
 
 
+def origin(user: User | AnonymousUser, fork: Conversation) -> Conversation | None:
+    """What this fork branched off from, where the person may read that as well; with their
+    `reader_role`."""
+    if fork.forked_from_id is None or not isinstance(user, User) or not user.is_active:
+        return None
+    return Conversation.objects.shared_with(user).filter(pk=fork.forked_from_id).first()
+
+
 def message(user: User | AnonymousUser, public_id: str, *, to: Right) -> Message:
     row = (
         Message.objects.for_thread()

@@ -41,7 +41,8 @@ class Article:
     @classmethod
     def of(cls, message: Message) -> Self:
         choices = list(message.choices.all())
-        return cls.written_by(choices[-1].generation if choices else None, message)
+        written_by = choices[-1].generation if choices else message.copied_generation
+        return cls.written_by(written_by, message)
 
     @classmethod
     def written_by(cls, generation: Generation | None, message: Message) -> Self:
@@ -55,6 +56,13 @@ class Article:
     @property
     def is_note(self) -> bool:
         return self.message.kind == Kind.NOTE
+
+    @property
+    def is_copied(self) -> bool:
+        """What wrote it, wrote it elsewhere."""
+        return self.generation is not None and (
+            self.generation.pk == self.message.copied_generation_id
+        )
 
     @property
     def offers_retry(self) -> bool:

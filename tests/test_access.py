@@ -61,7 +61,7 @@ MAY = {
     "read": {"viewer", "editor", "owner"},
     "write": {"editor", "owner"},
     "own": {"owner"},
-    # Of a turn that waits, which is the editor's.
+    # Of a turn that waits and of a fork, which are the editor's.
     "author": {"editor"},
     "author or owner": {"editor", "owner"},
     "signed in": {"charlie", "former", "viewer", "editor", "owner", "operator", "root"},
@@ -139,6 +139,10 @@ ROUTES = {
     "rewording": Route({"GET": Verb("own", 200)}),
     "branch": Route({"GET": Verb("write", 200)}),
     "text": Route({"GET": Verb("read", 200)}),
+    "forks": Route({"POST": Verb("write", 200)}),
+    "message_forks": Route({"POST": Verb("write", 200)}),
+    # Of an answer in the editor's own fork.
+    "copied_request": Route({"GET": Verb("author", 200)}),
     "request": Route({"GET": Verb("read", 200)}),
     "stop": Route({"POST": Verb("write", 204)}),
     "account": Route(
@@ -237,6 +241,7 @@ class World:
                     "turn",
                     "link",
                     "share",
+                    "copy",
                 ),
                 "z" * 20,
             ),
@@ -246,8 +251,11 @@ class World:
         ).update(public_id="another")
         for whose in ("theirs", "deleted"):
             self._share(self.rows[whose]["conversation"])
-        deleted = Conversation.objects.filter(public_id=self.rows["deleted"]["conversation"])
-        deleted.update(deleted_at=timezone.now())
+        for whose in ("theirs", "foreign", "deleted"):
+            actor = self.stranger if whose == "foreign" else self.people["editor"]
+            self._fork(self.rows[whose], actor)
+        gone = [self.rows["deleted"][name] for name in ("conversation", "fork")]
+        Conversation.objects.filter(public_id__in=gone).update(deleted_at=timezone.now())
         Key.objects.filter(public_id=self.rows["deleted"]["key"]).update(revoked_at=timezone.now())
         self.clients = {name: self._client(name) for name in EVERYBODY}
         suspended = self.people["suspended"]
@@ -301,6 +309,12 @@ class World:
             "turn": turns[0].public_id,
         }
 
+    def _fork(self, rows: dict[str, str], actor: User) -> None:
+        conversation = Conversation.objects.get(public_id=rows["conversation"])
+        fork = actions.forks.fork(conversation=conversation, actor=actor, at=conversation.head)
+        assert fork.head is not None
+        rows |= {"fork": fork.public_id, "copy": fork.head.public_id}
+
     def _share(self, public_id: str) -> None:
         conversation = Conversation.objects.get(public_id=public_id)
         for name in ("viewer", "editor"):
@@ -328,6 +342,8 @@ class World:
         rows = self.rows[whose] | {"person": (whom or self.stranger).public_id, "token": "unknown"}
         if name == "rewording":
             rows["message"] = rows["question"]
+        if name == "copied_request":
+            rows["message"] = rows["copy"]
         return "/" + re.sub(r"<\w+:(\w+)>", lambda found: rows[found[1]], OURS[name])
 
     def ask(

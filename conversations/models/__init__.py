@@ -25,7 +25,14 @@ from conversations.models.ledger import (
     Unit,
     UsageRecord,
 )
-from conversations.models.messages import Author, Kind, Mention, Message, MessageVersion
+from conversations.models.messages import (
+    Author,
+    Kind,
+    Mention,
+    Message,
+    MessageQuerySet,
+    MessageVersion,
+)
 from conversations.models.people import (
     OneTimeLink,
     Purpose,
@@ -63,6 +70,7 @@ __all__ = [
     "LanguageModel",
     "Mention",
     "Message",
+    "MessageQuerySet",
     "MessageVersion",
     "OneTimeLink",
     "Outcome",

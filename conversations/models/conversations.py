@@ -136,6 +136,13 @@ class Conversation(models.Model):
     head: "models.ForeignKey[Message | None, Message | None]" = models.ForeignKey(
         "conversations.Message", models.SET_NULL, null=True, related_name="+"
     )
+    # Of a private fork: what it branched off from, and after which message there.
+    forked_from: "models.ForeignKey[Conversation | None, Conversation | None]" = models.ForeignKey(
+        "self", models.SET_NULL, null=True, related_name="forks"
+    )
+    forked_at: "models.ForeignKey[Message | None, Message | None]" = models.ForeignKey(
+        "conversations.Message", models.SET_NULL, null=True, related_name="+"
+    )
     # Counts every change that a page shows; a page that sees a jump knows that it missed one.
     revision = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(_("begun"), default=timezone.now)

@@ -1,7 +1,7 @@
 """Messages: the nodes of a conversation's tree."""
 
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from django.db import models
 from django.utils import timezone
@@ -12,6 +12,9 @@ from conversations import markdown
 from conversations.models.conversations import Conversation
 from conversations.models.ids import public_id
 from conversations.models.people import User
+
+if TYPE_CHECKING:
+    from conversations.models.generations import Generation
 
 BRANCH = """
     WITH RECURSIVE branch(id, parent_id) AS (
@@ -96,8 +99,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
             "generation__error_detail",
         )
         return (
-            self.select_related("author", "parent")
+            self.select_related("author", "parent", "copied_generation__stopped_by")
             .defer("parent__text", "parent__html", "parent__reasoning")
+            .defer("copied_generation__request", "copied_generation__error_detail")
             .prefetch_related(
                 models.Prefetch("choices", choices),
                 models.Prefetch("parent__children", Message.objects.beside(), to_attr="replies"),
@@ -151,6 +155,20 @@ class Message(models.Model):
     # The conversation's revision that made it known: as it was sent, or an answer's end. 0 while it
     # is being written, and of what is older than this column: unread by nobody.
     news = models.PositiveBigIntegerField(default=0)
+    # Of a message that came along with a fork, or with a branch that was taken.
+    copied_from = models.ForeignKey(
+        "self", models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    # What wrote the answer that this one is a copy of: how it ended is shown here too.
+    copied_generation: "models.ForeignKey[Generation | None, Generation | None]" = (
+        models.ForeignKey(
+            "conversations.Generation",
+            models.SET_NULL,
+            null=True,
+            related_name="+",
+            db_index=False,
+        )
+    )
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
@@ -168,8 +186,21 @@ class Message(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["author", "request_id"], name="sent_once"),
         ]
-        # All of a conversation; and the number of unread ones, for each row of the sidebar.
-        indexes = [models.Index("conversation", "news", name="message_by_news")]
+        indexes = [
+            # All of a conversation; and the number of unread ones, for each row of the sidebar.
+            models.Index("conversation", "news", name="message_by_news"),
+            # For the day when rows are deleted; most messages are no copies.
+            models.Index(
+                "copied_from",
+                condition=models.Q(copied_from__isnull=False),
+                name="message_copied_from",
+            ),
+            models.Index(
+                "copied_generation",
+                condition=models.Q(copied_generation__isnull=False),
+                name="message_copied_generation",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.public_id

@@ -46,12 +46,14 @@ def collection(request: SignedInRequest) -> HttpResponse:
         )
     except Refused as refused:
         return _refuse_new(request, message_form, settings_form, refused.message, status=409)
-    conversation = access.conversation(
-        request.user, sent.question.conversation.public_id, to="read"
-    )
+    return opened(request, sent.question.conversation.public_id)
+
+
+def opened(request: SignedInRequest, public_id: str) -> HttpResponse:
+    """A conversation that has just begun, in the place of whatever page asked for it."""
+    conversation = access.conversation(request.user, public_id, to="read")
     response = _page(request, thread_page.of(request.user, conversation))
-    address = reverse("thread", args=[conversation.public_id])
-    response["HX-Push-Url"] = address
+    response["HX-Push-Url"] = reverse("thread", args=[conversation.public_id])
     response["HX-Retarget"], response["HX-Reswap"] = "#main", "outerHTML"
     return response
 

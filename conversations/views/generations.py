@@ -1,17 +1,21 @@
 """Answers on their way and ended: stopped, and what the model was asked."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from conversations import access, actions
+from conversations.models import Generation
 from conversations.relay.prompt import compose
 from conversations.upstream import ChatMessage, InvalidRequest
 from conversations.views.requests import SignedInRequest
+
+SHEET = "conversations/_request_sheet.html"
 
 
 @login_required
@@ -27,15 +31,37 @@ def stop(request: SignedInRequest, generation: str) -> HttpResponse:
 @require_GET
 def asked(request: SignedInRequest, generation: str) -> HttpResponse:
     """What the model saw: composed from the table as it was for sending."""
-    row = access.generation(request.user, generation, to="read")
-    context = {"generation": row, "parameters": row.request.get("parameters", {})}
+    return _sheet(request, access.generation(request.user, generation, to="read"))
+
+
+@login_required
+@require_GET
+def copied(request: SignedInRequest, message: str) -> HttpResponse:
+    """The same of an answer that was copied. Its record stays where it was written: whoever may not
+    read there is told so."""
+    row = access.message(request.user, message, to="read")
+    if row.copied_generation is None:
+        raise Http404
+    try:
+        original = access.generation(request.user, row.copied_generation.public_id, to="read")
+    except Http404:
+        return render(request, SHEET, {"copied": True})
+    return _sheet(request, original, copied=True)
+
+
+def _sheet(request: SignedInRequest, row: Generation, *, copied: bool = False) -> HttpResponse:
+    context: dict[str, Any] = {
+        "generation": row,
+        "parameters": row.request.get("parameters", {}),
+        "copied": copied,
+    }
     try:
         messages = compose(row).messages
     except InvalidRequest as error:
         context["refusal"] = error.message
     else:
         context["messages"] = list(_beginnings(messages, settings.REQUEST_SHOWN_CHARS))
-    return render(request, "conversations/_request_sheet.html", context)
+    return render(request, SHEET, context)
 
 
 def _beginnings(messages: tuple[ChatMessage, ...], room: int) -> Iterator[tuple[str, str, int]]:

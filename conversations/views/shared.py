@@ -90,4 +90,4 @@ def _as_it_was(share: Share, message: Message) -> Any:
         text = text[: later[0].starts_at]
     if text != message.text:
         message.text, message.html, message.html_version = text, "", 0
-    return before[-1].generation if before else None
+    return before[-1].generation if before else message.copied_generation

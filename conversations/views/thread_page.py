@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404
 
-from conversations import catalogue, fragments, ledger
+from conversations import access, catalogue, fragments, ledger
 from conversations.forms import MessageForm, SettingsForm
 from conversations.fragments import Article
 from conversations.models import Conversation, Kind, Message, Role, User
@@ -59,6 +59,7 @@ def of(user: User, conversation: Conversation) -> dict[str, Any]:
         "current_model": catalogue.find(conversation.model),
         "settings_form": SettingsForm.of(conversation),
         "no_model": not catalogue.models(),
+        "origin": access.origin(user, conversation),
         **company(user, conversation),
     }
 

@@ -162,6 +162,12 @@ PEOPLE_FOUND = env.integer("PEOPLE_FOUND", 8, low=1, high=50, why="people that a
 PEOPLE_SEARCHES = env.integer(
     "PEOPLE_SEARCHES", 120, low=1, high=10_000, why="a minute and person; nobody types faster"
 )
+LABELS_PER_PERSON = env.integer(
+    "LABELS_PER_PERSON", 50, low=1, high=1_000, why="of one's own; more nobody tells apart"
+)
+LABEL_MAX_CHARS = env.integer(
+    "LABEL_MAX_CHARS", 40, low=5, high=80, why="of a label's name, beside others in a row"
+)
 HISTORY_KEPT = env.integer(
     "HISTORY_KEPT", 200, low=1, high=10_000, why="changes of a conversation's settings, with texts"
 )

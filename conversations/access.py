@@ -28,6 +28,7 @@ from conversations.models import (
     Generation,
     InviteLink,
     Key,
+    Label,
     Message,
     Participant,
     QueuedTurn,
@@ -350,6 +351,16 @@ def key(user: User | AnonymousUser, public_id: str) -> Key:
     if not user.is_authenticated or not user.is_active:
         raise Http404
     row = Key.objects.kept().filter(public_id=_possible(public_id), user=user).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def label(user: User | AnonymousUser, public_id: str) -> Label:
+    """One of the person's own."""
+    if not user.is_authenticated or not user.is_active:
+        raise Http404
+    row = Label.objects.filter(public_id=_possible(public_id), owner=user).first()
     if row is None:
         raise Http404
     return row

@@ -24,6 +24,7 @@ from conversations import access, actions
 from conversations.actions import keys
 from conversations.models import (
     Audience,
+    Colour,
     Conversation,
     Generation,
     Key,
@@ -91,6 +92,7 @@ def message_form() -> dict[str, Any]:
 
 SETTINGS_FORM = {"model": "indigo-owl-4", "temperature": "1"}
 INVITATION_FORM = {"who": "zoe@example.com", "role": "viewer"}
+LABEL_FORM = {"name": "Quarter", "colour": "blue"}
 ROUTES = {
     "new": Route({"GET": Verb("signed in", 200)}),
     "conversations": Route(
@@ -117,6 +119,10 @@ ROUTES = {
     "callees": Route({"GET": Verb("write", 200)}),
     "mute": Route({"POST": Verb("read", 204), "DELETE": Verb("read", 204)}),
     "deletion": Route({"POST": Verb("own", 204), "DELETE": Verb("own", 204, whose="deleted")}),
+    "labels": Route({"GET": Verb("read", 200), "POST": Verb("read", 200, LABEL_FORM)}),
+    # A label is its maker's alone: here the owner's.
+    "label": Route({"POST": Verb("own", 200, LABEL_FORM), "DELETE": Verb("own", 200)}),
+    "label_mark": Route({"POST": Verb("own", 200), "DELETE": Verb("own", 200)}),
     "details": Route({"GET": Verb("read", 200)}),
     "history": Route({"GET": Verb("read", 200, {"before": "1"})}),
     "candidates": Route({"GET": Verb("own", 200)}),
@@ -242,6 +248,7 @@ class World:
                     "link",
                     "share",
                     "copy",
+                    "label",
                 ),
                 "z" * 20,
             ),
@@ -291,6 +298,12 @@ class World:
             lifetime=timedelta(days=1),
             max_uses=None,
         )
+        label = actions.labels.make(
+            conversation=conversation,
+            person=owner,
+            name=f"Secret label {conversation.pk}",
+            colour=Colour.RED,
+        )
         share, _none = actions.shares.make(
             conversation=conversation,
             actor=owner,
@@ -307,6 +320,7 @@ class World:
             "generation": generation.public_id,
             "key": key.public_id,
             "turn": turns[0].public_id,
+            "label": label.public_id,
         }
 
     def _fork(self, rows: dict[str, str], actor: User) -> None:

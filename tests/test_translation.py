@@ -351,6 +351,14 @@ def test_an_invitation_and_a_suspension(pseudo: None, operator: User, bob: User)
         assert bare(page(client, reverse("people")), "charlie@example.com", "Charlie") == set()
 
 
+def test_labels(pseudo: None, alice: User, conversation: Conversation) -> None:
+    client = browser(alice)
+    address = reverse("labels", args=[conversation.public_id])
+    for called in ("Quarter", "Quarter", ""):
+        assert bare(page(client, address, name=called, colour="red"), "Quarter", *SAID) == set()
+    assert bare(page(client, "/"), "Quarter", *SAID) == set()
+
+
 def test_choosing_a_password(pseudo: None, alice: User) -> None:
     client = browser(alice)
     html = page(client, reverse("account_change_password"), oldpassword="x", password1="1")

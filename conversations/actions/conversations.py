@@ -15,6 +15,7 @@ from conversations.models import (
     Conversation,
     Generation,
     Kind,
+    Label,
     Message,
     QueuedTurn,
     RightsChange,
@@ -78,10 +79,11 @@ def tell_rows(
         if to is not None:
             there = there.filter(participants__user__in=to)
         rows = list(there.with_writing().for_each_participant().with_attention())
+        Label.objects.put_on(rows)
         faces = fragments.faces_of(conversation) if to is not None else fragments.faces_in(rows)
         looks: dict[tuple[object, ...], str] = {}  # few, however many people
         for row in rows:
-            look = (row.reader_role, row.unread, row.is_mentioned, row.is_muted)
+            look = (row.reader_role, row.unread, row.is_mentioned, row.is_muted, row.labels)
             html = looks[look] = looks.get(look) or fragments.row(row, faces)
             events.tell(events.RowChanged(row.reader, row.public_id, html, moves))
             if (text := (notices or {}).get(row.reader_id)) and not row.is_muted:

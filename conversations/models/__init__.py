@@ -14,6 +14,7 @@ from conversations.models.conversations import (
 )
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
 from conversations.models.keys import KEY_PREFIX_CHARACTERS, Key
+from conversations.models.labels import Colour, Label, Labelling
 from conversations.models.ledger import (
     Budget,
     BudgetCounter,
@@ -59,6 +60,7 @@ __all__ = [
     "CacheEntry",
     "Change",
     "Choice",
+    "Colour",
     "Conversation",
     "ConversationQuerySet",
     "Ending",
@@ -67,6 +69,8 @@ __all__ = [
     "InviteLink",
     "Key",
     "Kind",
+    "Label",
+    "Labelling",
     "LanguageModel",
     "Mention",
     "Message",

@@ -12,6 +12,7 @@ from conversations.models.ids import public_id
 from conversations.models.people import Team, User
 
 if TYPE_CHECKING:
+    from conversations.models.labels import Label
     from conversations.models.messages import Message
 
 
@@ -35,6 +36,15 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             conversation=models.OuterRef("pk"), via_team__public_id=team
         )
         return self.filter(models.Exists(invited))
+
+    def labelled(self, label: "Label") -> Self:
+        """Those on which its owner has put it."""
+        from conversations.models.labels import Labelling
+
+        marks = Labelling.objects.filter(
+            label=label, participant__conversation=models.OuterRef("pk")
+        )
+        return self.filter(models.Exists(marks))
 
     def newest_first(self) -> Self:
         return self.order_by("-active_at", "-pk")
@@ -80,11 +90,13 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
     def with_attention(self) -> Self:
         """Of rows that were joined with a participant, by one of the two above: adds the person's
-        `is_muted`, how much is `unread`, and whether it calls them by name (`is_mentioned`).
+        `is_muted`, how much is `unread`, whether it calls them by name (`is_mentioned`), and
+        whether labels of theirs are on it (`is_labelled`).
 
         A message is news as of the revision that brought it, or at which it was answered; one's
         own are none. Only so many revisions are looked back: beyond, the number is as high.
         """
+        from conversations.models.labels import Labelling
         from conversations.models.messages import Mention, Message
 
         told = self.annotate(
@@ -107,8 +119,11 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             message__news__gt=models.OuterRef("read_up_to"),
             message__deleted_at=None,
         )
+        marks = Labelling.objects.filter(participant=models.OuterRef("participants"))
         return told.annotate(
-            unread=Coalesce(models.Subquery(number), 0), is_mentioned=models.Exists(called)
+            unread=Coalesce(models.Subquery(number), 0),
+            is_mentioned=models.Exists(called),
+            is_labelled=models.Exists(marks),
         )
 
 
@@ -161,6 +176,8 @@ class Conversation(models.Model):
     is_muted: bool
     unread: int
     is_mentioned: bool
+    is_labelled: bool
+    labels: "tuple[Label, ...]" = ()  # by Label.objects.put_on
 
     class Meta:
         verbose_name = _("conversation")

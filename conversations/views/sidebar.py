@@ -8,13 +8,13 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.http import Http404
 
-from conversations import fragments
-from conversations.models import Conversation, ConversationQuerySet, Role, User
+from conversations import access, fragments
+from conversations.models import Conversation, ConversationQuerySet, Label, Role, User
 
 
 def page(user: User, before: str = "", show: str = "") -> dict[str, Any]:
     """`rows`, newest first, and `more`: the cursor of the next page, empty at the end. `show`
-    chooses among them: "mine", "shared" by others, or "team-" with a team's public id."""
+    chooses among them: "mine", "shared" by others, or "team-" or "label-" with a public id."""
     rows = _chosen(user, show).with_writing().with_attention().newest_first()
     rows = rows.with_faces(fragments.ROW_FACES + 1)
     if before:
@@ -22,6 +22,7 @@ def page(user: User, before: str = "", show: str = "") -> dict[str, Any]:
         rows = rows.filter(Q(active_at__lt=at) | Q(active_at=at, pk__lt=number))
     size = settings.SIDEBAR_PAGE
     found = list(rows[: size + 1])
+    Label.objects.put_on(found)
     more = ""
     if len(found) > size:
         last = found[size - 1]
@@ -31,11 +32,14 @@ def page(user: User, before: str = "", show: str = "") -> dict[str, Any]:
 
 def frame(user: User) -> dict[str, Any]:
     """The first page, and what one may choose among."""
-    return page(user) | {"teams": user.teams.order_by(Lower("name"))}
+    return page(user) | {
+        "teams": user.teams.order_by(Lower("name")),
+        "own_labels": user.labels.listed(),
+    }
 
 
 def _chosen(user: User, show: str) -> ConversationQuerySet:
-    kind, _dash, team = show.partition("-")
+    kind, _dash, name = show.partition("-")
     match kind:
         case "" if not show:
             return Conversation.objects.shared_with(user)
@@ -43,8 +47,10 @@ def _chosen(user: User, show: str) -> ConversationQuerySet:
             return Conversation.objects.shared_with(user, roles=[Role.OWNER])
         case "shared":
             return Conversation.objects.shared_with(user, roles=[Role.EDITOR, Role.VIEWER])
-        case "team" if "\0" not in team:
-            return Conversation.objects.shared_with(user).via_team(team)
+        case "team" if "\0" not in name:
+            return Conversation.objects.shared_with(user).via_team(name)
+        case "label":
+            return Conversation.objects.shared_with(user).labelled(access.label(user, name))
     raise Http404
 
 

@@ -59,6 +59,8 @@ export async function mute(item) {
   if (!(await tell(muteUrl, "muted" in item.dataset ? "DELETE" : "POST"))) toast(word("failed"));
 }
 
+export const labels = (item) => window.htmx.ajax("GET", item.dataset.labelsUrl, "#sheet");
+
 export function rename(item) {
   const link = item.querySelector(".row");
   const title = item.querySelector(".row-title").textContent;

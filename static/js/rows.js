@@ -27,8 +27,9 @@ export function markRows() {
 }
 
 /** Whether the list as it was chosen holds it; of a team's only the server knows. */
-const fits = ({ role }) =>
-  ({ "": true, mine: role === "owner", shared: role !== "owner" })[byId("filter").value];
+const fits = ({ role, labels }) =>
+  ({ "": true, mine: role === "owner", shared: role !== "owner" })[byId("filter").value] ??
+  labels?.includes(byId("filter").value);
 
 export function showRow(conversation, html, top) {
   const fresh = parse(html).querySelector(".item");

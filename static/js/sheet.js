@@ -10,5 +10,11 @@ export function startSheet() {
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.xhr.status === 204 && sheet.contains(event.detail.elt)) sheet.close();
   });
+  // What it was opened from may have been replaced meanwhile, and cannot have the focus back.
+  sheet.addEventListener("close", () => {
+    const back = sheet.querySelector("[data-back]")?.dataset.back;
+    const at = document.activeElement;
+    if (back && (at === document.body || sheet.contains(at))) (document.querySelector(back) ?? byId("filter")).focus();
+  });
   on("click", "[data-close-sheet]", () => sheet.close());
 }

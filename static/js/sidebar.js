@@ -1,6 +1,6 @@
 /** The sidebar: a drawer on narrow screens, folded away and remembered on wide ones. */
 import { byId, on } from "./dom.js";
-import { mute, remove, rename } from "./rowactions.js";
+import { labels, mute, remove, rename } from "./rowactions.js";
 import { rowOf } from "./rows.js";
 
 const root = document.documentElement;
@@ -27,7 +27,7 @@ function setRail(open) {
   document.querySelector(`button${next}`)?.focus({ preventScroll: true });
 }
 
-const ACTIONS = { rename, mute, remove };
+const ACTIONS = { rename, mute, labels, remove };
 const KEYS = { F2: "rename", Delete: "remove" };
 const MAY = { rename: ["owner", "editor"], remove: ["owner"] };
 

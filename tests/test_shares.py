@@ -228,6 +228,18 @@ def test_a_live_page_asks_for_what_is_new_and_hears_when_there_is_nothing(
     assert "<html" not in part
 
 
+def test_a_snapshot_keeps_the_title_that_it_was_taken_with(
+    talk: Conversation, alice: User, client: Client
+) -> None:
+    live, snapshot = make(talk, alice, is_live=True), make(talk, alice)
+    actions.conversations.rename(conversation=talk, actor=alice, title="Now of other things")
+    client.force_login(person("Dora"), backend="django.contrib.auth.backends.ModelBackend")
+    assert "Now of other things" in text_of(client.get(live))
+    page = text_of(client.get(snapshot))
+    assert "Slow export" in page
+    assert "Now of other things" not in page
+
+
 def test_an_answer_that_is_being_written_is_not_in_a_snapshot(
     talk: Conversation, alice: User, charlie: User
 ) -> None:

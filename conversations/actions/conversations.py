@@ -182,11 +182,16 @@ def delete(*, conversation: Conversation, actor: User) -> None:
     """
     with audit.action(actor, "conversation.deleted", conversation):
         locked_to_own(conversation, actor)
-        changed(conversation, deleted_at=timezone.now())
-        for participant in conversation.participants.select_related("user"):
-            RightsChange.objects.create(user=participant.user, conversation=conversation)
-            gone = events.ConversationGone(participant.user.public_id, conversation.public_id)
-            events.on_commit(gone)
+        hide(conversation)
+
+
+def hide(conversation: Conversation) -> None:
+    """From all who take part, inside the caller's transaction, with the conversation locked."""
+    changed(conversation, deleted_at=timezone.now())
+    for participant in conversation.participants.select_related("user"):
+        RightsChange.objects.create(user=participant.user, conversation=conversation)
+        gone = events.ConversationGone(participant.user.public_id, conversation.public_id)
+        events.on_commit(gone)
 
 
 def restore(*, conversation: Conversation, actor: User) -> None:

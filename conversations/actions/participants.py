@@ -118,7 +118,7 @@ def set_role(*, conversation: Conversation, actor: User, person: User, role: Rol
         conversations.locked_to_own(conversation, actor)
         if role != Role.OWNER:
             _check_another_owner(conversation, person)
-        _set_roles(conversation, actor, {person: role})
+        set_roles(conversation, actor, {person: role})
 
 
 def hand_over(*, conversation: Conversation, actor: User, person: User) -> None:
@@ -128,10 +128,11 @@ def hand_over(*, conversation: Conversation, actor: User, person: User) -> None:
         conversations.locked_to_own(conversation, actor)
         if person == actor or not person.is_active:
             raise LastOwner
-        _set_roles(conversation, actor, {person: Role.OWNER, actor: Role.EDITOR})
+        set_roles(conversation, actor, {person: Role.OWNER, actor: Role.EDITOR})
 
 
-def _set_roles(conversation: Conversation, actor: User, roles: dict[User, Role]) -> None:
+def set_roles(conversation: Conversation, actor: User, roles: dict[User, Role]) -> None:
+    """Inside the caller's transaction, with the conversation locked."""
     for person, role in roles.items():
         participant = _participant(conversation, person)
         if participant.role == role:

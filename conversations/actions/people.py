@@ -5,6 +5,7 @@ Whatever takes a right away leaves a RightsChange, by which every process closes
 Refused
 ├── PersonExists     somebody has this email address already
 ├── IsSuspended      the person may not sign in
+├── IsErased         the person was deleted
 ├── HasSignedIn      an invitation is for somebody who was never here
 ├── NotForOneself    nobody does this to themselves
 ├── NotAnOperator    only operators do this
@@ -61,6 +62,11 @@ class PersonExists(Refused):
 class IsSuspended(Refused):
     def __init__(self) -> None:
         super().__init__(_("This person is suspended. Reactivate them first."))
+
+
+class IsErased(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("This person was deleted, and comes back by an invitation alone."))
 
 
 class HasSignedIn(Refused):
@@ -265,17 +271,20 @@ def suspend(*, user: User, actor: User) -> None:
         user.is_active = False
         user.save(update_fields=["is_active"])
         links.void(user=user)
-        _end_sessions(user)
+        end_sessions(user)
         RightsChange.objects.create(user=user)
 
 
 def reactivate(*, user: User, actor: User) -> None:
+    """Raises IsErased."""
+    if user.erased_at is not None:
+        raise IsErased
     with audit.action(actor, "person.reactivated", user):
         user.is_active = True
         user.save(update_fields=["is_active"])
 
 
-def _end_sessions(user: User) -> None:
+def end_sessions(user: User) -> None:
     """So that none of them comes back to life with the person."""
     for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
         if session.get_decoded().get(SESSION_KEY) == str(user.pk):

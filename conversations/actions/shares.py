@@ -51,7 +51,7 @@ def make(
     now = timezone.now()
     what = {"audience": audience, "live": is_live}
     with audit.action(actor, "share.made", conversation, **what):
-        conversations.locked_to_own(conversation, actor)
+        row = conversations.locked_to_own(conversation, actor)
         if conversation.shares.open().count() >= settings.SHARES_PER_CONVERSATION:
             raise TooManyShares
         share = Share.objects.create(
@@ -59,6 +59,7 @@ def make(
             audience=audience,
             token_hash=sha256(token.encode()).hexdigest() if token else None,
             is_live=is_live,
+            title="" if is_live else row.title,
             head=None if is_live else _end_of_snapshot(conversation),
             created_by=actor,
             created_at=now,

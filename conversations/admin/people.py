@@ -1,5 +1,6 @@
 """People and teams."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -9,7 +10,7 @@ from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from conversations.actions import people, teams
+from conversations.actions import erasure, people, teams
 from conversations.admin.site import Rows, actor, site
 from conversations.models import Team, TeamMember, User
 
@@ -56,8 +57,26 @@ class PersonAdmin(Rows):
     def reviews(self, person: User) -> bool:
         return person.may_review
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        rows: QuerySet[User] = super().get_queryset(request)
+        return rows.filter(erased_at=None)
+
     def has_change_permission(self, request: HttpRequest, obj: object | None = None) -> bool:  # noqa: ARG002
         return request.user.has_perm("conversations.change_user")
+
+    def has_delete_permission(self, request: HttpRequest, obj: object | None = None) -> bool:
+        """Of anybody but oneself."""
+        return self.has_change_permission(request) and obj != actor(request)
+
+    def get_deleted_objects(
+        self, objs: "QuerySet[User] | Sequence[User]", request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """No row goes with the account: see erasure."""
+        del request
+        return [str(person) for person in objs], {}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        erasure.erase(user=obj, actor=actor(request))
 
     def get_form(
         self,

@@ -86,7 +86,8 @@ class Share(models.Model):
     # (Any number of rows may have null where a text has to be unique.)
     token_hash = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001
     is_live = models.BooleanField(default=False)
-    # Where a snapshot ends.
+    # Where a snapshot ends, and what it was called.
+    title = models.CharField(max_length=120, blank=True)
     head = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -101,6 +102,10 @@ class Share(models.Model):
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def shown_title(self) -> str:
+        return self.conversation.title if self.is_live else self.title
 
     @property
     def is_secret(self) -> bool:

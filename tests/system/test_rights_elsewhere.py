@@ -11,7 +11,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from conversations import actions
-from conversations.actions import people
+from conversations.actions import erasure, people
 from conversations.models import Conversation, Participant, Role, User
 from tests.dictation import Dictation
 from tests.engines import RedisServer
@@ -42,6 +42,11 @@ def removed(bob: User, conversation: Conversation) -> None:
     actions.participants.remove(conversation=conversation, actor=owner, person=bob)
 
 
+def erased(bob: User, conversation: Conversation) -> None:
+    operator = User.objects.create_superuser("olga@example.com", "correct horse battery")
+    erasure.erase(user=bob, actor=operator)
+
+
 @pytest.fixture(scope="module", params=["redis", "redis is down"])
 def is_down(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "redis is down")
@@ -57,7 +62,7 @@ def house(upstream: ScriptedUpstream, redis: RedisServer) -> Iterator[House]:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [(suspended, 4401), (new_password, 4401), (deleted, 4403), (removed, 4403)],
+    [(suspended, 4401), (new_password, 4401), (erased, 4401), (deleted, 4403), (removed, 4403)],
 )
 async def test_no_frame_comes_two_seconds_after_a_right_is_gone(
     house: House,

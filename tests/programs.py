@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -98,6 +98,7 @@ class Called:
         method: str = "POST",
         path: str = COMPLETIONS,
         headers: dict[str, str] | None = None,
+        authorizations: Sequence[bytes] = (),
     ) -> None:
         given = ({"authorization": f"Bearer {token}"} if token else {}) | (headers or {})
         scope = {
@@ -109,7 +110,10 @@ class Called:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+            "headers": [
+                *((name.encode(), value.encode()) for name, value in given.items()),
+                *((b"authorization", value) for value in authorizations),
+            ],
             "client": ("127.0.0.1", 40_000),
             "server": ("127.0.0.1", 8000),
         }

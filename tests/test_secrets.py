@@ -15,15 +15,18 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from chatweb.logs import JsonFormatter, LineFormatter
-from conversations import catalogue
+from conversations import catalogue, ledger, metrics
 from conversations.actions import people
 from conversations.models import (
+    KEY_PREFIX_CHARACTERS,
     Conversation,
+    Key,
     Purpose,
     State,
     User,
 )
 from conversations.relay import Relay
+from tests.programs import Called, body, call
 from tests.relays import ask, db, settled
 from tests.upstream import ScriptedUpstream
 
@@ -63,30 +66,30 @@ def log(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def keyed(upstream: ScriptedUpstream, settings: Settings) -> ScriptedUpstream:
-    settings.UPSTREAM_API_KEY = KEY
+    upstream.key = settings.UPSTREAM_API_KEY = KEY
     settings.UPSTREAM_RETRIES = 0
     catalogue.forget()
     return upstream
 
 
+FAILURES = [
+    "bad_key",
+    "bad_key status=403",
+    f"refused status=400 message={KEY}",
+    f"refused status=500 message=Bearer%20{KEY}",
+    "html_error",
+    "sign_in_page",
+    "redirect",
+    "bad_head",
+    "error_midway",
+    "named_error",
+    "drop",
+    "all_garbage",
+]
+
+
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        "bad_key",
-        "bad_key status=403",
-        f"refused status=400 message={KEY}",
-        f"refused status=500 message=Bearer%20{KEY}",
-        "html_error",
-        "sign_in_page",
-        "redirect",
-        "bad_head",
-        "error_midway",
-        "named_error",
-        "drop",
-        "all_garbage",
-    ],
-)
+@pytest.mark.parametrize("scenario", FAILURES)
 async def test_the_key_is_in_no_log_page_or_row_whatever_an_upstream_says(
     scenario: str,
     keyed: ScriptedUpstream,
@@ -120,6 +123,53 @@ async def test_what_people_write_is_not_in_the_log_even_when_a_server_quotes_it(
     assert WORDS not in log()
 
 
+@pytest.mark.django_db(transaction=True)
+async def test_what_a_program_says_and_its_key_are_nowhere_whatever_becomes_of_the_call(
+    token: str, keyed: ScriptedUpstream, alice: User, log: Callable[[], str], settings: Settings
+) -> None:
+    """Not in the log, the metrics or a table; and the answer to a failure quotes neither."""
+    key = await db(Key.objects.get)
+    shown = []
+    for scenario in [*FAILURES, "quoting", "tool_call", "cut_midway"]:
+        for stream in (False, True):
+            got = await call(token, body(f"#scenario {scenario}\n{WORDS}", stream=stream))
+            shown.append(got.text)
+            shown.append((await call(f"{token[:-1]}!", body(WORDS))).text)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(ledger, "reserve", fails)
+        failing = Called(token, body(WORDS))
+        with pytest.raises(RuntimeError):
+            await failing.all()
+    shown.append(failing.text)
+    answered = await call(token, body(WORDS))
+    left = Called(token, body(f"#scenario slow tokens=1000 rate=50\n{WORDS}", stream=True))
+    await left.begin()
+    await left.leave()
+    assert WORDS in answered.text, "the model server repeats it"
+    assert "HTTP 422" in log()
+    metered = (await metrics.page()).decode()
+    rows = await db(all_rows)
+    for secret in (KEY, token, token[KEY_PREFIX_CHARACTERS:], WORDS):
+        for place in (log(), metered, "".join(shown), rows):
+            assert secret not in place
+    for place in (log(), metered, "".join(shown), answered.text):
+        assert key.key_hash not in place
+        assert settings.SECRET_KEY not in place
+
+
+def fails(*_arguments: object, **_named: object) -> None:
+    raise RuntimeError("a mistake of ours")
+
+
+def all_rows() -> str:
+    with connection.cursor() as cursor:
+        said = []
+        for table in connection.introspection.table_names():
+            cursor.execute(f'SELECT * FROM "{table}"')
+            said.append(str(cursor.fetchall()))
+    return "".join(said)
+
+
 def test_pages_and_errors_hold_no_settings(
     alice: User, settings: Settings, log: Callable[[], str]
 ) -> None:
@@ -140,10 +190,7 @@ def test_a_links_token_is_in_no_log_and_no_row(alice: User, log: Callable[[], st
         getattr(Client(), method)(reverse("link", args=[token]))
     assert re.search(r"/link/(…|\\u2026)", log())
     assert token not in log()
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names():
-            cursor.execute(f'SELECT * FROM "{table}"')
-            assert token not in str(cursor.fetchall()), table
+    assert token not in all_rows()
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x1b[2J", "\x85", "\u2028", "\x00"])

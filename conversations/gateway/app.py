@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 ROOT = "/v1"
 MODELS = "/v1/models"
+BLANKS = " \t"  # those of HTTP alone
 RETRY_AFTER = 5  # seconds, when the database is away
 Offered = tuple[catalogue.Model, ...]
 
@@ -152,10 +153,10 @@ def _token(scope: Scope) -> str:
     given = _headers(scope, b"authorization")
     if not given:
         raise problems.no_key()
-    scheme, _blank, token = given[0].decode("latin-1").strip().partition(" ")
+    scheme, _blank, token = given[0].decode("latin-1").strip(BLANKS).partition(" ")
     if len(given) > 1 or scheme.lower() != "bearer":
         raise problems.bad_key()
-    return token.strip()
+    return token.strip(BLANKS)
 
 
 def _headers(scope: Scope, name: bytes) -> list[bytes]:

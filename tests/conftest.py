@@ -28,8 +28,10 @@ from tests.upstream import ScriptedUpstream
 from tests.upstream.stage import KEY, Stage
 
 # Threads share the machine's two cores, so time says nothing about an example.
-hypothesis_settings.register_profile("dev", deadline=None)
-hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
+# Few examples in each run and other ones in the next; CI has the same each time.
+hypothesis_settings.register_profile("dev", deadline=None, max_examples=30)
+hypothesis_settings.register_profile("ci", deadline=None, max_examples=30, derandomize=True)
+hypothesis_settings.register_profile("long", deadline=None, max_examples=2_000)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

@@ -382,10 +382,14 @@ def names_a_row(name: str) -> bool:
 
 
 def combinations() -> Iterator[tuple[str, str, str, str]]:
+    """All people at what is theirs; at what is not, those who might come furthest."""
     for name, route in ROUTES.items():
         for verb, who in itertools.product(route.verbs, EVERYBODY):
-            for whose in WHOSE if names_a_row(name) else ("theirs",):
-                yield name, verb, who, whose
+            yield name, verb, who, route.verbs[verb].whose
+        if names_a_row(name):
+            for verb, who, whose in itertools.product(route.verbs, ("owner", "root"), WHOSE):
+                if whose != route.verbs[verb].whose:
+                    yield name, verb, who, whose
 
 
 def expected(name: str, verb: str, who: str, whose: str) -> int:

@@ -8,6 +8,7 @@ from django.apps import apps
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from conversations.forms import MessageForm, SettingsForm, TitleForm
 from conversations.models import (
@@ -21,6 +22,11 @@ from conversations.models import (
 )
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def as_many_fields_as_there_are_columns(settings: Settings) -> None:
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 
 
 def every_field() -> dict[str, str]:

@@ -72,7 +72,6 @@ CHANGES: list[tuple[str, str, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}, {"X-CSRFToken": "x" * 32}])
 @pytest.mark.parametrize(("verb", "name", "of"), CHANGES)
 def test_nothing_is_changed_without_the_pages_token(
     sent: actions.messages.Sent,
@@ -80,7 +79,6 @@ def test_nothing_is_changed_without_the_pages_token(
     verb: str,
     name: str,
     of: list[str],
-    headers: dict[str, str],
 ) -> None:
     ids = {
         "conversation": sent.question.conversation.public_id,
@@ -91,7 +89,9 @@ def test_nothing_is_changed_without_the_pages_token(
     client = signed_in(alice, enforce_csrf_checks=True)
     client.get("/")
     address = reverse(name, args=[ids[part] for part in of])
-    assert getattr(client, verb)(address, headers=headers).status_code == HTTPStatus.FORBIDDEN
+    for headers in ({}, {"HX-Request": "true"}, {"X-CSRFToken": "x" * 32}):
+        response = getattr(client, verb)(address, headers=headers)
+        assert response.status_code == HTTPStatus.FORBIDDEN
 
 
 @pytest.mark.parametrize("origin", ["http://testserver:9999", "https://testserver", "null"])

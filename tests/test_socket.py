@@ -201,7 +201,7 @@ FRAMES = (
 )
 
 
-@hypothesis(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames=st.lists(FRAMES, min_size=1, max_size=6))
 async def test_whatever_is_sent_the_process_lives_and_logs_no_error(
     alice: User, caplog: pytest.LogCaptureFixture, frames: list[tuple[str, Any]]

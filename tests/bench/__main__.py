@@ -42,6 +42,12 @@ def main() -> None:
     calls.add_argument("--callers", type=int, default=16, help="short questions at once")
     calls.add_argument("--load", type=_load, default=Load(50, 50, 10), help="streams")
     calls.add_argument("--redis", action="store_true", help="and once more with rates in Redis")
+    calls.add_argument(
+        "--litellm",
+        default="litellm",
+        metavar="COMMAND",
+        help='runs LiteLLM\'s proxy, such as "uvx --from litellm[proxy] litellm"; if it is there',
+    )
     calls.set_defaults(run=_gateway)
     chosen = parser.parse_args()
     chosen.run(chosen)
@@ -81,7 +87,10 @@ def _gateway(chosen: argparse.Namespace) -> None:
         rate=load.rate,
         seconds=load.seconds,
         redis=chosen.redis,
+        beside=chosen.litellm,
     )
+    average = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(f"{os.cpu_count()} cores, load average {average}")
     print(gateway.table(measured))
 
 

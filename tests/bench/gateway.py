@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.engines import RedisServer
 from tests.processes import Program, program
 
+from . import litellm
 from .callers import Called, Errand
 from .relay import PLAIN, Say, given, prepare, upstream
 
@@ -27,9 +28,17 @@ FREE = PLAIN | {
 
 
 def run(
-    say: Say, *, callers: int, streams: int, rate: float, seconds: float, redis: bool = False
+    say: Say,
+    *,
+    callers: int,
+    streams: int,
+    rate: float,
+    seconds: float,
+    redis: bool = False,
+    beside: str = "",
 ) -> dict[str, Called]:
-    """By what was called."""
+    """By what was called. `beside` is the command that runs LiteLLM's proxy; it is left out where
+    there is no such program."""
 
     def errand(base: str, key: str, *pids: int) -> Called:
         asked = Errand(base, key, list(pids), callers, seconds, streams, rate)
@@ -50,6 +59,12 @@ def run(
         if redis:
             measured["portal, Redis"] = _with_redis(say, env, key, errand)
         shutil.rmtree(data)
+        if litellm.is_here(beside):
+            say("LiteLLM's proxy")
+            with litellm.proxy(beside, base_url) as proxy:
+                measured["LiteLLM"] = errand(proxy.base, proxy.key, *proxy.pids)
+        elif beside:
+            say(f"LiteLLM's proxy is left out: {beside.split(maxsplit=1)[0]} is not installed")
     return measured
 
 

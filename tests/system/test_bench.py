@@ -58,7 +58,11 @@ def test_two_processes_are_set_against_one(redis_server: RedisServer) -> None:
 
 
 def test_the_gateway_is_set_against_the_model_server_itself() -> None:
-    measured = gateway.run(lambda _text: None, callers=2, streams=2, rate=20, seconds=1)
+    said: list[str] = []
+    measured = gateway.run(
+        said.append, callers=2, streams=2, rate=20, seconds=1, beside="no-such-litellm"
+    )
+    assert said[-1] == "LiteLLM's proxy is left out: no-such-litellm is not installed"
     assert [(one.whole, one.streams) for one in measured.values()] == [(2, 2), (2, 2)]
     direct, portal = measured["direct"], measured["portal"]
     assert direct.requests > 0

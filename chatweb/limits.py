@@ -27,7 +27,10 @@ MARKDOWN_MAX_CHARS = env.integer(
     "MARKDOWN_MAX_CHARS", 200_000, low=1_000, high=2_000_000, why="longer is shown as it was typed"
 )
 GENERATIONS_PER_USER = env.integer(
-    "GENERATIONS_PER_USER", 3, low=1, high=1000, why="one person cannot take every place"
+    "GENERATIONS_PER_USER", 6, low=1, high=1000, why="one person cannot take every place"
+)
+DRAFTS_PER_TURN = env.integer(
+    "DRAFTS_PER_TURN", 4, low=1, high=16, why="answers to one question at once; each costs its own"
 )
 GENERATIONS_PER_PROCESS = env.integer(
     "GENERATIONS_PER_PROCESS", 200, low=1, high=10_000, why="answers written at once; others wait"

@@ -8,8 +8,10 @@ from django import forms
 from django.conf import settings
 from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from conversations import catalogue
+from conversations.actions.asking import Asked
 from conversations.models import Answers, Conversation, User
 from conversations.sentences import in_words
 from conversations.upstream import ChatMessage, ChatRequest, InvalidRequest
@@ -40,11 +42,41 @@ class TurnForm(forms.Form):
 
 
 class MessageForm(TurnForm):
-    request_id = forms.UUIDField(widget=forms.HiddenInput)
+    """What is said, and how many answers it asks for: of the conversation's model, and one each of
+    further ones. That holds for this message alone, since each answer costs as much as the first.
+    """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        initial = {"request_id": uuid4()} | kwargs.pop("initial", {})
+    request_id = forms.UUIDField(widget=forms.HiddenInput)
+    drafts = forms.IntegerField(min_value=1, required=False)
+    also = forms.MultipleChoiceField(required=False)
+
+    def __init__(self, *args: Any, user: User | None = None, **kwargs: Any) -> None:
+        """`user` chooses among the models that they may use."""
+        initial = {"request_id": uuid4(), "drafts": 1} | kwargs.pop("initial", {})
         super().__init__(*args, initial=initial, **kwargs)
+        models = catalogue.models_for(user) if user else ()
+        also: Any = self.fields["also"]
+        also.choices = [(model.id, model.label) for model in models]
+        also.error_messages["invalid_choice"] = _("A model is not offered. Choose another one.")
+        self.most = min(settings.DRAFTS_PER_TURN, settings.GENERATIONS_PER_USER)
+        self.choices = range(1, self.most + 1)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if (data.get("drafts") or 1) + len(data.get("also", ())) > self.most:
+            sentence = ngettext(
+                "At most %(n)d answer to one question.",
+                "At most %(n)d answers to one question.",
+                self.most,
+            )
+            self.add_error("drafts", sentence % {"n": self.most})
+        return data
+
+    def message(self) -> dict[str, Any]:
+        """What sending it takes."""
+        data = self.cleaned_data
+        asked = Asked(data["drafts"] or 1, tuple(data["also"]))
+        return {"text": data["text"], "request_id": data["request_id"], "asked": asked}
 
 
 class PlacedMessageForm(MessageForm):
@@ -67,6 +99,12 @@ class TurnPlaceForm(forms.Form):
 
     beside = forms.SlugField()
     after = forms.BooleanField(required=False)
+
+
+class VoteForm(forms.Form):
+    """As a checkbox says it: not sent, it is taken back. Nothing in it can be wrong."""
+
+    given = forms.BooleanField(required=False)
 
 
 class TitleForm(forms.Form):

@@ -5,7 +5,7 @@ do is shown or hidden by the page around it; the server refuses it either way.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from conversations.events import Person
 from conversations.models import (
     Author,
     Conversation,
+    Draft,
     Generation,
     Kind,
     Message,
@@ -31,12 +32,27 @@ ROW_FACES = 3  # of others, in a row of the sidebar
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """Where an answer stands among drafts of which none was chosen, and who votes for it."""
+
+    number: int  # from 1
+    total: int
+    # The next question goes on from it, as long as nobody chooses another.
+    leads: bool = False
+    # Public ids of the messages beside it, "" at the ends.
+    previous: str = ""
+    next: str = ""
+    voters: tuple[User, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Article:
     """A message as the thread shows it."""
 
     message: Message
     generation: Generation | None
     offers_continue: bool
+    column: Column | None = None
 
     @classmethod
     def of(cls, message: Message) -> Self:
@@ -93,8 +109,76 @@ class Article:
                 f"{state.pk}-{state.state}-{bool(state.settled_at):d}" if state else "",
                 f"{edited.timestamp():.0f}" if edited else "",
                 str(self.message.alternatives),
+                f"{column.leads:d}-{'-'.join(one.public_id for one in column.voters)}"
+                if (column := self.column)
+                else "",
             ]
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """Answers that stand side by side until one is chosen."""
+
+    question: str  # its public id
+    columns: tuple[Article, ...]
+
+    @classmethod
+    def just_asked(cls, question: Message, articles: Sequence[Article]) -> Self:
+        names = [article.message.public_id for article in articles]
+        columns = _columns(names, names[0])
+        placed = (replace(one, column=columns[one.message.public_id]) for one in articles)
+        return cls(question.public_id, tuple(placed))
+
+
+Shown = Article | Drafts
+
+
+def shown(answer: Message) -> Shown:
+    """An answer as the thread shows it, with those beside it where none is chosen so far."""
+    article = Article.of(answer)
+    generation, question = article.generation, answer.parent
+    if generation is None or generation.drafts == 1 or question is None:
+        return article
+    columns = columns_of(question.pk)
+    if answer.public_id not in columns:
+        return article
+    rows = {
+        row.public_id: row
+        for row in Message.objects.filter(public_id__in=columns).read_for_thread()
+    }
+    articles = (replace(Article.of(rows[name]), column=column) for name, column in columns.items())
+    return Drafts(question.public_id, tuple(articles))
+
+
+def beside_others(generation: Generation, message: Message) -> Article:
+    """One answer alone, in its column where it has one."""
+    article = Article.written_by(generation, message)
+    if generation.drafts == 1:
+        return article
+    return replace(article, column=columns_of(generation.question_id).get(message.public_id))
+
+
+def columns_of(question: int) -> dict[str, Column]:
+    """By the message's public id; none once one was chosen."""
+    drafts = Draft.objects.side_by_side(question)
+    if not drafts:
+        return {}
+    names = {draft.message.public_id: draft for draft in drafts}
+    heads = Conversation.objects.filter(messages=question).values_list("head__public_id", flat=True)
+    columns = _columns(list(names), heads.get() or "")
+    return {
+        name: replace(column, voters=tuple(vote.person for vote in names[name].votes.all()))
+        for name, column in columns.items()
+    }
+
+
+def _columns(names: Sequence[str], head: str) -> dict[str, Column]:
+    around = ["", *names, ""]
+    return {
+        name: Column(at, len(names), name == head, around[at - 1], around[at + 1])
+        for at, name in enumerate(names, 1)
+    }
 
 
 def _may_continue(message: Message, generation: Generation | None) -> bool:
@@ -109,7 +193,9 @@ def _may_continue(message: Message, generation: Generation | None) -> bool:
     return server is not None and server.can_continue
 
 
-def article(article: Article) -> str:
+def article(article: Shown) -> str:
+    if isinstance(article, Drafts):
+        return _rendered("conversations/_drafts.html", {"drafts": article})
     return _rendered("conversations/_message.html", {"article": article})
 
 
@@ -121,8 +207,12 @@ def waiting(conversation: Conversation) -> dict[str, Any]:
     return {
         "conversation": conversation,
         "turns": [{"turn": turn, "above": above, "below": below} for above, turn, below in places],
-        "is_held_up": bool(turns) and Generation.objects.last_broke_off(conversation),
+        "is_held_up": bool(turns) and _is_held_up(conversation),
     }
+
+
+def _is_held_up(conversation: Conversation) -> bool:
+    return Conversation.objects.held_up().filter(pk=conversation.pk).exists()
 
 
 def queue(conversation: Conversation) -> str:

@@ -74,6 +74,7 @@ urlpatterns = [
     path("m/<slug:message>/alternatives/", alternatives.create, name="alternatives"),
     path("m/<slug:message>/continuations/", alternatives.go_on, name="continuations"),
     path("m/<slug:message>/head/", alternatives.choose, name="head"),
+    path("m/<slug:message>/vote/", alternatives.vote, name="vote"),
     path("m/<slug:message>/rewording/", messages.rewording, name="rewording"),
     path("m/<slug:message>/branch/", messages.branch, name="branch"),
     path("m/<slug:message>/text/", messages.text, name="text"),

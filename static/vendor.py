@@ -31,8 +31,8 @@ COPIES = {
 SPRITE = "icons.svg"
 ICONS = """
 arrow-down arrow-up ban bell bell-off chart-column check chevron-down chevron-left chevron-right
-circle-alert circle-check copy ellipsis eye git-branch git-fork info key-round link list-filter
-log-out menu panel-left pencil play plus rotate-cw scissors settings share-2 shield
+circle-alert circle-check columns-2 copy ellipsis eye git-branch git-fork info key-round link
+list-filter log-out menu panel-left pencil play plus rotate-cw scissors settings share-2 shield
 sliders-horizontal sparkles square square-pen tag trash-2 triangle-alert undo-2 user users wifi-off
 wrap-text wrench x
 """.split()  # noqa: SIM905 -- a list of forty is read more easily like this

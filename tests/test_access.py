@@ -26,6 +26,7 @@ from conversations.models import (
     Audience,
     Colour,
     Conversation,
+    Draft,
     Generation,
     Key,
     Message,
@@ -139,6 +140,7 @@ ROUTES = {
     "own_shares": Route({"GET": Verb("signed in", 200)}),
     "share_revocation": Route({"POST": Verb("own", 302)}),
     "alternatives": Route({"POST": Verb("write", 204)}),
+    "vote": Route({"POST": Verb("read", 204, {"given": "on"})}),
     "continuations": Route({"POST": Verb("write", 204)}),
     "head": Route({"POST": Verb("write", 204)}),
     # A question is its author's alone: here the owner's.
@@ -276,6 +278,7 @@ class World:
             conversation=conversation, author=owner, text="Secret question", request_id=uuid4()
         )
         Message.objects.filter(pk=sent.answer.pk).update(text="Secret answer")
+        Draft.objects.create(question=sent.question, number=0, message=sent.answer)
         generation = Generation.objects.get(conversation=conversation)
         generation.state, generation.settled_at = State.INTERRUPTED, timezone.now()
         generation.save()

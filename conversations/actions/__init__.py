@@ -12,6 +12,7 @@ from conversations.actions import (
     participants,
     queue,
     shares,
+    votes,
     workers,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "participants",
     "queue",
     "shares",
+    "votes",
     "workers",
 ]

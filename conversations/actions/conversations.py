@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from conversations import access, audit, events, fragments
-from conversations.actions import history
+from conversations.actions import decisions, history
 from conversations.actions.refusals import NotAnOwner, NothingToAnswer, RightLost, TurnRunning
 from conversations.models import (
     Answers,
@@ -105,7 +105,7 @@ def queue_changed(conversation: Conversation) -> None:
 
 
 def answer_ended(conversation: Conversation) -> None:
-    """How the last answer ended decides whether the queue goes on."""
+    """How the answer ended that the next turn follows decides whether the queue goes on."""
     if QueuedTurn.objects.filter(conversation=conversation).exists():
         queue_changed(conversation)
 
@@ -159,7 +159,8 @@ def configure(
 
 
 def choose_head(*, conversation: Conversation, actor: User, message: Message) -> None:
-    """Makes the branch through this message, down to its newest leaf, the one that all see.
+    """Makes the branch through this message, down to its newest leaf, the one that all see. Of
+    drafts of which none was chosen so far it chooses this one.
 
     Raises RightLost; TurnRunning: an answer that is being written must not leave everybody's sight;
     and NothingToAnswer for a note, which is in no branch.
@@ -172,7 +173,10 @@ def choose_head(*, conversation: Conversation, actor: User, message: Message) ->
         if Generation.objects.open().filter(conversation=conversation).exists():
             raise TurnRunning
         leaf = Message.objects.newest_leaf_below(message.pk)
+        if (draft := decisions.undecided(message)) is not None:
+            decisions.choose(draft, conversation, actor)
         tell_changed(conversation, changed(conversation, head=leaf))
+        answer_ended(conversation)
 
 
 def delete(*, conversation: Conversation, actor: User) -> None:

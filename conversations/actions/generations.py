@@ -16,26 +16,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from conversations import audit, catalogue, events, fragments, ledger, markdown
-from conversations.actions import charges, conversations, endings
+from conversations.actions import asking, charges, conversations, decisions, endings
+from conversations.actions.asking import ONE, Asked, Prompt
 from conversations.actions.endings import storable
-from conversations.actions.refusals import (
-    ModelNotForYou,
-    NoModel,
-    NothingToAnswer,
-    OverBudget,
-    TooManyAnswers,
-    TurnRunning,
-)
-from conversations.actions.speakers import labels as speaker_labels
+from conversations.actions.refusals import NothingToAnswer, OverBudget, TurnRunning
 from conversations.counts import counts
 from conversations.ledger import Used
 from conversations.models import (
     Author,
     Choice,
     Conversation,
+    Draft,
     Ending,
     Generation,
-    Kind,
     Message,
     State,
     User,
@@ -63,42 +56,84 @@ RELAY_GONE, RESTARTING = "relay_gone", "restarting"
 LOST = (RELAY_GONE, RESTARTING)
 
 
-def request(*, conversation: Conversation, question: Message, actor: User) -> Choice:
-    """Queues a new answer to a question, inside the caller's transaction, which makes its empty
-    message the head."""
-    answer = Message.objects.create(
+def request(
+    *, conversation: Conversation, question: Message, actor: User, asked: Asked = ONE
+) -> list[Choice]:
+    """Queues new answers to a question, inside the caller's transaction, which makes the first
+    empty message the head. More than one are drafts: all of them are queued, or none.
+
+    Raises NoModel, ModelNotForYou, TurnRunning, TooManyAnswers or OverBudget.
+    """
+    models = asking.models(conversation, actor, asked.models(conversation.model))
+    answers = [_empty(conversation, question) for _ in models]
+    prompt = Prompt.of(conversation, question)
+    if (drafts := len(models)) > 1:
+        numbered = enumerate(answers)
+        Draft.objects.bulk_create(
+            Draft(question=question, number=number, message=answer) for number, answer in numbered
+        )
+    return [
+        _queue(prompt, model, answer, actor, draft=number, drafts=drafts)
+        for number, (model, answer) in enumerate(zip(models, answers, strict=True))
+    ]
+
+
+def _empty(conversation: Conversation, question: Message) -> Message:
+    return Message.objects.create(
         conversation=conversation,
         parent=question,
         depth=question.depth + 1,
         role=Author.ASSISTANT,
     )
-    return _queue(conversation, question, actor, answer)
 
 
 def retry(*, answer: Message, actor: User) -> Message:
-    """Another answer to the same question, beside the one there is."""
+    """Another answer to the same question, beside the one there is; in its place where that is one
+    of several drafts of which none was chosen: by the same model, since they are compared."""
     conversation, question = answer.conversation, answer.parent
     if question is None or answer.role != Author.ASSISTANT:
         raise NothingToAnswer
     with _one_turn(), audit.action(actor, "answer.retried", conversation):
-        conversations.locked_to_write(conversation, actor)
-        message = request(conversation=conversation, question=question, actor=actor).message
-        _tell_queued(conversation, head=message)
+        row = conversations.locked_to_write(conversation, actor)
+        draft = decisions.undecided(answer)
+        if draft is None:
+            if Draft.objects.undecided().filter(question=question).exists():
+                raise NothingToAnswer  # another one has taken its place
+            (choice,) = request(conversation=row, question=question, actor=actor)
+            _tell_queued(row, head=choice.message)
+            return choice.message
+        last = _newest(answer)
+        (model,) = asking.models(row, actor, [last.model])
+        message = _empty(row, question)
+        decisions.replace(draft, message)
+        prompt = Prompt.of(row, question)
+        _queue(prompt, model, message, actor, draft=last.draft, drafts=last.drafts)
+        _tell_queued(row, **({"head": message} if row.head_id == answer.pk else {}))
     return message
 
 
 def go_on(*, answer: Message, actor: User) -> Message:
     """Lets the model continue an answer that broke off: the same message grows."""
     conversation = answer.conversation
-    if not fragments.Article.of(answer).offers_continue or conversation.head_id != answer.pk:
+    if not fragments.Article.of(answer).offers_continue or answer.parent is None:
         raise NothingToAnswer
     with _one_turn(), audit.action(actor, "answer.continued", conversation):
-        conversations.locked_to_write(conversation, actor)
-        if answer.parent is None:
+        row = conversations.locked_to_write(conversation, actor)
+        draft = decisions.undecided(answer)
+        if draft is None and row.head_id != answer.pk:
             raise NothingToAnswer
-        _queue(conversation, answer.parent, actor, answer, prefill=answer.text)
-        _tell_queued(conversation)
+        last = _newest(answer) if draft else None  # a copied answer has none of its own
+        (model,) = asking.models(row, actor, [last.model if last else row.model])
+        prompt = Prompt.of(row, answer.parent, answer.text)
+        place = {"draft": last.draft, "drafts": last.drafts} if last else {}
+        answer.conversation = row
+        _queue(prompt, model, answer, actor, **place)
+        _tell_queued(row)
     return answer
+
+
+def _newest(answer: Message) -> Generation:
+    return Generation.objects.filter(choices__message=answer).latest("pk")
 
 
 def stop(*, generation: Generation, actor: User) -> None:
@@ -284,12 +319,12 @@ def _queue_rest(generation: Generation) -> bool:
     server = catalogue.upstream(generation.upstream)
     if (
         conversation.deleted_at is not None
-        or conversation.head_id != message.pk
+        or not (conversation.head_id == message.pk or decisions.undecided(message))
         or server is None
         or (message.text and not server.can_continue)
         or not lost.filter(pk=generation.pk).exists()
         or lost.count() > settings.RELAY_CONTINUES
-        or Generation.objects.open().filter(conversation=conversation).exists()
+        or _is_in_the_way(generation)
     ):
         return False
     model, asker = catalogue.find(generation.model), generation.requested_by
@@ -301,6 +336,8 @@ def _queue_rest(generation: Generation) -> bool:
         conversation=conversation,
         question_id=generation.question_id,
         requested_by=asker,
+        draft=generation.draft,
+        drafts=generation.drafts,
         model=model.id,
         upstream=model.upstream,
         request=generation.request | {"prefill": message.text},
@@ -314,6 +351,14 @@ def _queue_rest(generation: Generation) -> bool:
     audit.record(None, "answer.handed_on", conversation, generation=rest.public_id)
     _tell_queued(conversation)
     return True
+
+
+def _is_in_the_way(generation: Generation) -> bool:
+    """Another turn that has begun, or the same answer once more; but no drafts beside it."""
+    there = Generation.objects.open().filter(conversation=generation.conversation_id)
+    return there.exclude(
+        ~Q(draft=generation.draft), question=generation.question_id, drafts=generation.drafts
+    ).exists()
 
 
 def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
@@ -338,9 +383,6 @@ def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
     return places
 
 
-SPOKEN = ("public_id", "role", "length", "author_id", "author__name", "author__email")
-
-
 class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …
     """Turns the database's refusal of a second turn into words."""
 
@@ -353,62 +395,33 @@ class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …
 
 
 def _queue(
-    conversation: Conversation, question: Message, actor: User, answer: Message, prefill: str = ""
+    prompt: Prompt,
+    model: catalogue.Model,
+    answer: Message,
+    actor: User,
+    *,
+    draft: int = 0,
+    drafts: int = 1,
 ) -> Choice:
-    model = find_model(conversation, actor)
+    """One more answer to the question that `answer` stands under, or more of that one."""
+    conversation, question, prefill = answer.conversation, answer.parent, prompt.request["prefill"]
     server = catalogue.upstream(model.upstream)
-    if prefill and not (server and server.can_continue):
+    if question is None or (prefill and not (server and server.can_continue)):
         raise NothingToAnswer  # the model was changed meanwhile for one that begins anew
-    branch = Message.objects.branch_to(question.pk).filter(kind=Kind.TURN, deleted_at=None)
-    said = list(branch.annotate(length=Length("text")).values_list(*SPOKEN, named=True))
-    speakers = speaker_labels(
-        (
-            one.public_id,
-            one.author_id,
-            one.author__name or (one.author__email or "").partition("@")[0],
-        )
-        for one in said
-        if one.role == Author.USER
-    )
     generation = Generation(
         conversation=conversation,
         question=question,
         requested_by=actor,
+        draft=draft,
+        drafts=drafts,
         model=model.id,
         upstream=model.upstream,
-        request={
-            "system": conversation.system_prompt,
-            "messages": [one.public_id for one in said],
-            "parameters": {**model.parameters, **conversation.parameters},
-            "prefill": prefill,
-        }
-        | ({"speakers": speakers} if speakers else {}),
+        request=prompt.for_model(model, conversation),
     )
-    length = sum(one.length for one in said) + sum(map(len, speakers.values()))
-    charges.reserve(generation, model, actor, characters=length, messages=len(said))
+    said = len(prompt.request["messages"])
+    charges.reserve(generation, model, actor, characters=prompt.characters, messages=said)
     generation.save()
     return Choice.objects.create(generation=generation, message=answer, starts_at=len(prefill))
-
-
-def find_model(conversation: Conversation, actor: User) -> catalogue.Model:
-    """The one that answers there, if nothing is in the way of an answer to this person.
-
-    Raises NoModel, ModelNotForYou, TurnRunning or TooManyAnswers.
-    """
-    model = catalogue.find(conversation.model)
-    if model is None:
-        raise NoModel(conversation.model)
-    if not catalogue.may_use(actor, model):
-        raise ModelNotForYou(model.label)
-    in_the_way = Generation.objects.open().filter(
-        Q(conversation=conversation) | Q(requested_by=actor)
-    )
-    turns = list(in_the_way.values_list("conversation_id", "requested_by_id"))
-    if any(where == conversation.pk for where, _who in turns):
-        raise TurnRunning
-    if sum(who == actor.pk for _where, who in turns) >= settings.GENERATIONS_PER_USER:
-        raise TooManyAnswers(settings.GENERATIONS_PER_USER)
-    return model
 
 
 def _tell_queued(conversation: Conversation, **columns: Any) -> None:
@@ -416,6 +429,12 @@ def _tell_queued(conversation: Conversation, **columns: Any) -> None:
     conversations.tell_changed(conversation, revision)
     events.on_commit(events.WorkQueued())
     conversations.tell_rows(conversation, moves=True)
+
+
+def _is_last(generation: Generation) -> bool:
+    """Of several drafts, whose asker hears once that they are there."""
+    beside = Generation.objects.open().filter(question=generation.question_id)
+    return generation.drafts == 1 or not beside.exists()
 
 
 def _ended_elsewhere(generation: Generation, state: State) -> None:
@@ -429,12 +448,12 @@ def _tell_settled(generation: Generation, state: State, revision: int) -> None:
     """Everybody, that it has ended with this revision."""
     conversation = generation.conversation
     asker = generation.requested_by_id
-    notices = {asker: fragments.ended(state)} if asker else {}
+    notices = {asker: fragments.ended(state)} if asker and _is_last(generation) else {}
     conversations.tell_rows(conversation, moves=False, notices=notices)
 
     def tell() -> None:
         for choice in Choice.objects.for_articles_of(generation):
-            article = fragments.Article.written_by(choice.generation, choice.message)
+            article = fragments.beside_others(choice.generation, choice.message)
             html, name = fragments.article(article), choice.message.public_id
             events.tell(events.MessageSettled(conversation.public_id, revision, name, html))
 

@@ -8,6 +8,7 @@ from django.db import IntegrityError
 
 from conversations import audit, markdown
 from conversations.actions import conversations, mentions, turns
+from conversations.actions.asking import ONE, Asked
 from conversations.actions.refusals import NothingToAnswer, NotYours, SentElsewhere, TurnRunning
 from conversations.actions.turns import Place, Said, Sent, Written
 from conversations.models import (
@@ -34,6 +35,7 @@ def start(
     model: str,
     parameters: dict[str, Any],
     system_prompt: str,
+    asked: Asked = ONE,
 ) -> Sent:
     """A new conversation with its first message, whose beginning becomes the title."""
     if sent := _question_before(author, request_id):
@@ -47,14 +49,22 @@ def start(
         with audit.action(author, "conversation.started", conversation, model=model):
             conversation.save()
             Participant.objects.create(conversation=conversation, user=author, role=Role.OWNER)
-            return turns.begin(conversation, author, Written(text, html, request_id=request_id))
+            written = Written(text, html, request_id=request_id)
+            return turns.begin(conversation, author, written, asked=asked)
     except IntegrityError:
         return _sent_meanwhile(author, request_id)
 
 
-def send(*, conversation: Conversation, author: User, text: str, request_id: UUID) -> Sent:
-    """Adds a question to the branch that all see, and queues its answer: now or not at all, see
-    queue.send for what waits where it has to. The same request id gives the same message again,
+def send(
+    *,
+    conversation: Conversation,
+    author: User,
+    text: str,
+    request_id: UUID,
+    asked: Asked = ONE,
+) -> Sent:
+    """Adds a question to the branch that all see, and queues what it asks for: now or not at all,
+    see queue.send for what waits where it has to. The same request id gives the same message again,
     whoever was faster.
 
     Raises TurnRunning, TooManyAnswers, NoModel, RightLost or SentElsewhere.
@@ -67,7 +77,8 @@ def send(*, conversation: Conversation, author: User, text: str, request_id: UUI
             with audit.action(author, "message.sent", conversation):
                 # Locks the row on PostgreSQL, so that two senders do not answer the same head.
                 row = conversations.locked_to_write(conversation, author)
-                return turns.begin(row, author, Written(text, html, request_id=request_id))
+                written = Written(text, html, request_id=request_id)
+                return turns.begin(row, author, written, asked=asked)
         except IntegrityError:
             sent = _sent_meanwhile(author, request_id)
     if sent.question.conversation_id != conversation.pk:
@@ -76,7 +87,13 @@ def send(*, conversation: Conversation, author: User, text: str, request_id: UUI
 
 
 def branch(
-    *, conversation: Conversation, author: User, text: str, request_id: UUID, place: Place
+    *,
+    conversation: Conversation,
+    author: User,
+    text: str,
+    request_id: UUID,
+    place: Place,
+    asked: Asked = ONE,
 ) -> Sent | Said:
     """Begins a branch, which becomes the one that all see: beside a question of the author's own,
     as its new wording, or below a message that is not the last. Otherwise as `send`; where the
@@ -98,7 +115,8 @@ def branch(
                 row = conversations.locked_to_write(conversation, author)
                 if Generation.objects.open().filter(conversation=row).exists():
                     raise TurnRunning  # what is being written must not leave everybody's sight
-                return turns.put(row, author, Written(text, html, request_id=request_id), place)
+                written = Written(text, html, request_id=request_id)
+                return turns.put(row, author, written, place, asked)
         except IntegrityError:
             sent = turns.before(author, request_id)
             if sent is None:

@@ -13,7 +13,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from conversations import audit, markdown
-from conversations.actions import conversations, generations, mentions, turns
+from conversations.actions import asking, conversations, generations, mentions, turns
+from conversations.actions.asking import ONE, Asked
 from conversations.actions.refusals import (
     MayNotWrite,
     ModelNotForYou,
@@ -39,7 +40,12 @@ SWEPT_AT_ONCE = 50
 
 
 def send(
-    *, conversation: Conversation, author: User, text: str, request_id: UUID
+    *,
+    conversation: Conversation,
+    author: User,
+    text: str,
+    request_id: UUID,
+    asked: Asked = ONE,
 ) -> Sent | Said | QueuedTurn:
     """Begins a turn, or queues it where an answer runs or others wait already. The same request id
     gives the same message or turn again, whoever was faster.
@@ -56,9 +62,9 @@ def send(
             with audit.action(author, "message.sent", conversation) as act:
                 row = conversations.locked_to_write(conversation, author)
                 if not _is_busy(row):
-                    return turns.put(row, author, written)
+                    return turns.put(row, author, written, asked=asked)
                 act.verb = "turn.queued"
-                return _add(row, author, written)
+                return _add(row, author, written, asked)
         except IntegrityError:
             sent = _sent_before(author, request_id)
             if sent is None:
@@ -108,16 +114,16 @@ def move(*, turn: QueuedTurn, actor: User, beside: str, after: bool) -> None:
 
 
 def send_now(*, turn: QueuedTurn, actor: User) -> None:
-    """Stops the answer that runs and goes on with this turn; all or nothing.
+    """Stops the answers that run and goes on with this turn; all or nothing.
 
     Raises TurnGone, TurnRunning where somebody else's turn began at this moment, RightLost,
     MayNotWrite of another's turn, or what refuses an answer.
     """
     with audit.action(actor, "turn.sent_now", turn.conversation, turn=turn.public_id):
-        # Its row is locked before the conversation's, as by all that ends an answer.
-        running = Generation.objects.open().filter(conversation=turn.conversation).first()
-        if running is not None:
-            generations.stop(generation=running, actor=actor)
+        # All their rows are locked before the conversation's, as by what ends an answer.
+        running = Generation.objects.open().filter(conversation=turn.conversation)
+        for generation in list(running.order_by("pk").select_for_update()):
+            generations.stop(generation=generation, actor=actor)
         row = conversations.locked_to_write(turn.conversation, actor)
         there = QueuedTurn.objects.with_writing_author().select_related("author")
         now = there.filter(pk=turn.pk).first()
@@ -160,7 +166,8 @@ def _advance(conversation: Conversation) -> bool:
         return False
     try:
         if turns.calls_assistant(conversation, turn.text):  # nothing is written where it is refused
-            generations.find_model(conversation, turn.author)
+            names = _asked(turn).models(conversation.model)
+            asking.models(conversation, turn.author, names)
         with transaction.atomic():
             row = conversations.locked(conversation)
             due = Conversation.objects.with_turn_due().filter(pk=row.pk).exists()
@@ -211,8 +218,12 @@ def _hand_over(conversation: Conversation, turn: QueuedTurn) -> None:
         html_version=turn.html_version,
         public_id=turn.public_id,
     )
-    turns.put(conversation, turn.author, written)
+    turns.put(conversation, turn.author, written, asked=_asked(turn))
     audit.record(turn.author, "message.sent", conversation, queued=True)
+
+
+def _asked(turn: QueuedTurn) -> Asked:
+    return Asked(turn.answers, tuple(turn.also))
 
 
 def _where(sent: Sent | Said | QueuedTurn) -> int:
@@ -241,7 +252,7 @@ def _is_busy(conversation: Conversation) -> bool:
     return bool(waiting.union(running)[:1])
 
 
-def _add(conversation: Conversation, author: User, written: Written) -> QueuedTurn:
+def _add(conversation: Conversation, author: User, written: Written, asked: Asked) -> QueuedTurn:
     if Message.objects.filter(author=author, request_id=written.request_id).exists():
         raise IntegrityError  # it went from the queue to the thread at this moment
     line = list(QueuedTurn.objects.filter(conversation=conversation).values("place", "author_id"))
@@ -258,6 +269,8 @@ def _add(conversation: Conversation, author: User, written: Written) -> QueuedTu
         html_version=written.html_version,
         request_id=written.request_id,
         public_id=written.public_id,
+        answers=asked.answers,
+        also=list(asked.also),
     )
     conversations.queue_changed(conversation)
     return turn

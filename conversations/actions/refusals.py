@@ -2,7 +2,7 @@
 
 Refused
 ├── TurnRunning        an answer is being written in this conversation
-├── TooManyAnswers     the person has as many answers on their way as one may have
+├── TooManyAnswers     the person would have more answers on their way than one may have
 ├── NoModel            the chosen model is not offered (any more), or none is set up
 ├── ModelNotForYou     the chosen model is for certain teams, of which the person is in none
 ├── OverBudget         a budget of the person, their team or the portal has not enough left
@@ -14,6 +14,7 @@ Refused
 ├── NothingToNote      nothing was said that a note could stand under
 ├── TooManyNotes       as many notes stand under that message as may
 ├── SentElsewhere      the same message was sent in another conversation
+├── Decided            one of the drafts was chosen already
 ├── NotYours           somebody else said it
 └── NothingToAnswer    there is no question, or nothing to go on from
 """
@@ -36,15 +37,21 @@ class TurnRunning(Refused):
 
 
 class TooManyAnswers(Refused):
-    def __init__(self, most: int) -> None:
-        super().__init__(
+    def __init__(self, most: int, *, asked: int = 1) -> None:
+        sentence = (
             ngettext(
                 "You have %(n)d answer on its way, which is as many as one person may have.",
                 "You have %(n)d answers on their way, which is as many as one person may have.",
                 most,
             )
-            % {"n": most}
+            if asked == 1
+            else ngettext(
+                "One person may have %(n)d answer on its way: ask for fewer, or wait.",
+                "One person may have %(n)d answers on their way: ask for fewer, or wait.",
+                most,
+            )
         )
+        super().__init__(sentence % {"n": most})
 
 
 class NoModel(Refused):
@@ -129,6 +136,11 @@ class TooManyNotes(Refused):
 class SentElsewhere(Refused):
     def __init__(self) -> None:
         super().__init__(_("This message was sent in another conversation already."))
+
+
+class Decided(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("One of these answers was chosen already."))
 
 
 class NotYours(Refused):

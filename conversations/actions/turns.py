@@ -10,10 +10,20 @@ from django.db import transaction
 from django.db.models import Q
 
 from conversations import events, fragments, markdown
-from conversations.actions import conversations, generations, mentions
+from conversations.actions import conversations, decisions, generations, mentions
+from conversations.actions.asking import ONE, Asked
 from conversations.actions.refusals import NothingToNote, TooManyNotes
-from conversations.fragments import Article
-from conversations.models import Answers, Author, Choice, Conversation, Kind, Message, User
+from conversations.fragments import Article, Shown
+from conversations.models import (
+    Answers,
+    Author,
+    Choice,
+    Conversation,
+    Draft,
+    Kind,
+    Message,
+    User,
+)
 from conversations.models.ids import public_id
 
 
@@ -31,11 +41,11 @@ class Written:
 
 @dataclass(frozen=True)
 class Sent:
-    """A question, and its first answer; both as the thread shows them."""
+    """A question, and its first answer; as the thread shows them, with all of several drafts."""
 
     question: Message
     answer: Message
-    articles: tuple[Article, Article] = field(compare=False)
+    articles: tuple[Shown, ...] = field(compare=False)
 
     @property
     def first(self) -> Message:
@@ -95,23 +105,38 @@ def calls_assistant(conversation: Conversation, text: str) -> bool:
 
 
 def put(
-    conversation: Conversation, author: User, written: Written, place: Place = END
+    conversation: Conversation,
+    author: User,
+    written: Written,
+    place: Place = END,
+    asked: Asked = ONE,
 ) -> Sent | Said:
     """Begins a turn, or says what asks for no answer: as `begin`."""
-    act = begin if calls_assistant(conversation, written.text) else say
-    return act(conversation, author, written, place)
+    if calls_assistant(conversation, written.text):
+        return begin(conversation, author, written, place, asked)
+    return say(conversation, author, written, place)
 
 
-def begin(conversation: Conversation, author: User, written: Written, place: Place = END) -> Sent:
+def begin(
+    conversation: Conversation,
+    author: User,
+    written: Written,
+    place: Place = END,
+    asked: Asked = ONE,
+) -> Sent:
     """A turn, inside the caller's transaction, with the conversation locked.
 
-    Raises TurnRunning, TooManyAnswers or NoModel.
+    Raises what generations.request does.
     """
-    question = _message(conversation, author, written, place.parent(conversation))
-    choice = generations.request(conversation=conversation, question=question, actor=author)
+    parent = place.parent(conversation)
+    question = _message(conversation, author, written, parent)
+    choices = generations.request(
+        conversation=conversation, question=question, actor=author, asked=asked
+    )
     # Pages know the answer before the relay tells them how it goes.
-    sent = _just_sent(question, choice)
-    _tell_added(conversation, sent, place, head=choice.message)
+    sent = _just_sent(question, choices)
+    follows = not _decides(conversation, parent, author) and place.is_end
+    _tell_added(conversation, sent, follows=follows, head=sent.answer)
     events.on_commit(events.WorkQueued())
     return sent
 
@@ -119,9 +144,11 @@ def begin(conversation: Conversation, author: User, written: Written, place: Pla
 def say(conversation: Conversation, author: User, written: Written, place: Place = END) -> Said:
     """A message of the branch that asks for no answer: it is read upstream with the next that does.
     As `begin`, and it is refused nothing."""
-    said = Said(_message(conversation, author, written, place.parent(conversation)))
+    parent = place.parent(conversation)
+    said = Said(_message(conversation, author, written, parent))
     _stand_alone(said.message)
-    _tell_added(conversation, said, place, head=said.message)
+    follows = not _decides(conversation, parent, author) and place.is_end
+    _tell_added(conversation, said, follows=follows, head=said.message)
     return said
 
 
@@ -138,7 +165,7 @@ def note(conversation: Conversation, author: User, written: Written) -> Said:
     if beside.count() >= settings.NOTES_PER_MESSAGE:
         raise TooManyNotes(settings.NOTES_PER_MESSAGE)
     said = Said(_message(conversation, author, written, _head(conversation), Kind.NOTE))
-    _tell_added(conversation, said, END)
+    _tell_added(conversation, said)
     return said
 
 
@@ -153,7 +180,7 @@ def before(author: User, request_id: UUID) -> Sent | Said | None:
     message, *answers = both.order_by("depth", "pk")[:2].read_for_thread()
     if not answers:
         return Said(message)
-    return Sent(message, answers[0], (Article.of(message), Article.of(answers[0])))
+    return Sent(message, answers[0], (Article.of(message), fragments.shown(answers[0])))
 
 
 def _message(
@@ -188,31 +215,42 @@ def _head(conversation: Conversation) -> Message | None:
     it may be an older head than the one that the row names by now."""
     if conversation.head_id is None:
         return None
-    return Message.objects.only("depth", "role", "author").get(pk=conversation.head_id)
+    heads = Message.objects.select_related("draft").only("depth", "role", "author", "draft")
+    return heads.get(pk=conversation.head_id)
+
+
+def _decides(conversation: Conversation, parent: Message | None, author: User) -> bool:
+    """Whether going on below it chooses it among drafts that stood side by side."""
+    draft: Draft | None = getattr(parent, "draft", None)
+    if parent is None or draft is None:
+        return False
+    were_undecided = decisions.undecided(parent) is not None
+    decisions.choose(draft, conversation, author, went_on=True)
+    return were_undecided
 
 
 def _tell_added(
-    conversation: Conversation, added: Sent | Said, place: Place, **columns: Message
+    conversation: Conversation, added: Sent | Said, *, follows: bool = True, **columns: Message
 ) -> None:
-    """Pages put what is new at the end; of another branch they fetch all anew."""
+    """Pages put what follows at the end; where it changes what they show they fetch all anew."""
     revision = conversations.changed(conversation, active=True, **columns)
 
     def tell() -> None:
         events.tell(events.MessageAdded(conversation.public_id, revision, added.html))
 
-    if place.is_end:
+    if follows:
         transaction.on_commit(tell, robust=True)
     else:
         conversations.tell_changed(conversation, revision)
     conversations.tell_rows(conversation, moves=True, notices=mentions.note(added.first))
 
 
-def _just_sent(question: Message, choice: Choice) -> Sent:
+def _just_sent(question: Message, choices: list[Choice]) -> Sent:
     """What the tables hold of it is known: nothing is read again."""
-    answer = choice.message
-    question.replies = [answer]
+    answers = [choice.message for choice in choices]
+    question.replies = answers
     _stand_alone(question)
     asked = Article(question, None, offers_continue=False)
-    return Sent(
-        question, answer, (asked, Article(answer, choice.generation, offers_continue=False))
-    )
+    written = [Article(one.message, one.generation, offers_continue=False) for one in choices]
+    first = written[0] if len(written) == 1 else fragments.Drafts.just_asked(question, written)
+    return Sent(question, answers[0], (asked, first))

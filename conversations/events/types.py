@@ -135,6 +135,24 @@ class MessageAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftsChanged:
+    """Who votes for which of several drafts changed; `html` holds the articles that look otherwise
+    now. The page puts them in place as it does with what is added."""
+
+    skippable: ClassVar[bool] = False
+    conversation: str
+    revision: int
+    html: str
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation)
+
+    def wire(self) -> str:
+        return wire("added", c=self.conversation, rev=self.revision, html=self.html)
+
+
+@dataclass(frozen=True, slots=True)
 class MessageSettled:
     """An answer has its final text and state; `html` is its article as a fresh page shows it."""
 
@@ -348,6 +366,7 @@ SocketEvent = (
     | Keyframe
     | AnswerProgress
     | MessageAdded
+    | DraftsChanged
     | MessageSettled
     | ThreadChanged
     | QueueChanged

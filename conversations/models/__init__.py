@@ -12,6 +12,7 @@ from conversations.models.conversations import (
     Participant,
     Role,
 )
+from conversations.models.drafts import Decision, Draft, Vote, decisions
 from conversations.models.generations import OPEN, Choice, Generation, State, UsageSource
 from conversations.models.keys import KEY_PREFIX_CHARACTERS, Key
 from conversations.models.labels import Colour, Label, Labelling
@@ -63,6 +64,8 @@ __all__ = [
     "Colour",
     "Conversation",
     "ConversationQuerySet",
+    "Decision",
+    "Draft",
     "Ending",
     "Generation",
     "Held",
@@ -96,6 +99,8 @@ __all__ = [
     "UsageRecord",
     "UsageSource",
     "User",
+    "Vote",
     "What",
     "Worker",
+    "decisions",
 ]

@@ -56,21 +56,35 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         running = Generation.objects.filter(conversation=models.OuterRef("pk"), state__in=OPEN)
         return self.annotate(is_writing=models.Exists(running))
 
+    def with_last_state(self) -> Self:
+        """Adds `is_writing` and `last_state`, how the newest answer ended that is the head; where
+        the head is a message of somebody's, the newest answer at all."""
+        from conversations.models.generations import Generation
+
+        newest = Generation.objects.filter(conversation=models.OuterRef("pk")).order_by("-pk")
+        head = newest.filter(choices__message=models.OuterRef("head"))
+        last = Coalesce(*(models.Subquery(one.values("state")[:1]) for one in (head, newest)))
+        return self.with_writing().annotate(last_state=last)
+
     def with_turn_due(self) -> Self:
-        """A turn waits there, and the answer before it has ended well or was stopped. After one
-        that failed or was interrupted people decide: a wrong key would fail all that wait."""
-        from conversations.models.generations import Generation, State
+        """A turn waits there, nothing is being written, and the answer that it will follow has
+        ended well or was stopped."""
+        from conversations.models.generations import State
         from conversations.models.queue import QueuedTurn
 
-        # An open generation is always the newest, since no other begins beside it.
-        last = Generation.objects.filter(conversation=models.OuterRef("pk")).order_by("-pk")
+        waits = QueuedTurn.objects.sendable().values("conversation")
         return (
-            self.filter(
-                pk__in=QueuedTurn.objects.sendable().values("conversation"), deleted_at=None
-            )
-            .annotate(last_state=models.Subquery(last.values("state")[:1]))
-            .filter(last_state__in=(State.DONE, State.STOPPED))
+            self.filter(pk__in=waits, deleted_at=None)
+            .with_last_state()
+            .filter(is_writing=False, last_state__in=(State.DONE, State.STOPPED))
         )
+
+    def held_up(self) -> Self:
+        """The answer that the next turn would follow failed or was interrupted, so people decide:
+        a wrong key would fail all that wait."""
+        from conversations.models.generations import BROKE_OFF
+
+        return self.with_last_state().filter(is_writing=False, last_state__in=BROKE_OFF)
 
     def for_each_participant(self) -> Self:
         """Each as often as it has participants, in the order in which they came: their public id

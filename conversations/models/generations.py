@@ -53,23 +53,19 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def open(self) -> Self:
         return self.filter(state__in=OPEN)
 
-    def last_broke_off(self, conversation: Conversation) -> bool:
-        """The newest of the conversation failed or was interrupted."""
-        newest = self.filter(conversation=conversation).order_by("-pk").values("state")[:1]
-        return any(row["state"] in BROKE_OFF for row in newest)
-
     def queued(self) -> Self:
         """Oldest first. Nothing queued is settled; saying so lets the small index be used."""
         return self.filter(state=State.QUEUED, settled_at=None).order_by("pk")
 
     def claimable(self, now: "datetime") -> Self:
         """Queued and due, oldest first. A conversation whose stopped answer is still being put
-        away waits, since its text belongs to the next question. Nobody waits for longer than
+        away waits, since its text belongs to the next question; other answers to the same one need
+        not. Nobody waits for longer than
         UPSTREAM_RETRY_BUDGET: a moment beyond it was written by a clock that goes, or went,
         ahead of ours."""
         unsettled = Generation.objects.filter(
             conversation=models.OuterRef("conversation"), state=State.STOPPED, settled_at=None
-        )
+        ).exclude(question=models.OuterRef("question"))
         longest = now + timedelta(seconds=settings.UPSTREAM_RETRY_BUDGET)
         due = models.Q(not_before=None) | models.Q(not_before__lte=now)
         due |= models.Q(not_before__gt=longest)
@@ -95,6 +91,9 @@ class Generation(models.Model):
     # The question this answers: a turn is a question with all generations of it.
     question = models.ForeignKey(Message, models.CASCADE, related_name="generations")
     requested_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    # Which of how many that the question was asked for at once; see Draft.
+    draft = models.PositiveSmallIntegerField(default=0)
+    drafts = models.PositiveSmallIntegerField(default=1)
     state = models.CharField(max_length=11, choices=State, default=State.QUEUED)
     upstream = models.CharField(max_length=40)
     model = models.CharField(max_length=200)
@@ -130,7 +129,8 @@ class Generation(models.Model):
         verbose_name_plural = _("generations")
         constraints = [
             models.UniqueConstraint(
-                fields=["conversation"],
+                # Each turn has a draft 0, so two turns never begin at once.
+                fields=["conversation", "draft"],
                 condition=models.Q(state__in=OPEN),
                 name="one_turn_at_a_time",
             ),
@@ -170,8 +170,14 @@ class ChoiceQuerySet(models.QuerySet["Choice"]):
     def for_articles_of(self, generation: Generation) -> list["Choice"]:
         """The newest of each message that the generation wrote, with all that the thread shows.
         For one message this is far cheaper than what reads a whole thread."""
-        rows = self.filter(message__choices__generation=generation).order_by("pk")
-        rows = rows.select_related("generation__stopped_by", "message__parent")
+        return self._newest(self.filter(message__choices__generation=generation))
+
+    def newest_of(self, messages: Collection[int]) -> list["Choice"]:
+        """The same for these messages, by their keys."""
+        return self._newest(self.filter(message__in=messages))
+
+    def _newest(self, rows: Self) -> list["Choice"]:
+        rows = rows.order_by("pk").select_related("generation__stopped_by", "message__parent")
         newest = {row.message_id: row for row in rows.defer("generation__request")}
         for row in newest.values():
             if question := row.message.parent:

@@ -46,6 +46,9 @@ class QueuedTurn(models.Model):
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="queued_turns")
     author = models.ForeignKey(User, models.CASCADE, related_name="queued_turns")
     text = models.TextField()
+    # How many answers of the conversation's model it asks for, and of which others one each.
+    answers = models.PositiveSmallIntegerField(default=1)
+    also = models.JSONField(default=list)
     # Rendered when it was typed: whoever sends it holds the conversation's lock.
     html = models.TextField()
     html_version = models.PositiveIntegerField()
@@ -70,3 +73,8 @@ class QueuedTurn(models.Model):
 
     def __str__(self) -> str:
         return self.public_id
+
+    @property
+    def asks(self) -> int:
+        """For how many answers, unless the conversation's model is named again among others."""
+        return self.answers + len(self.also)

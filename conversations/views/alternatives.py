@@ -1,4 +1,4 @@
-"""Other answers to a question: asked for, gone on with, chosen."""
+"""Other answers to a question: asked for, gone on with, voted for, chosen."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_POST
 
 from conversations import access, actions
+from conversations.forms import VoteForm
 from conversations.models import Message
 from conversations.views.requests import SignedInRequest
 
@@ -34,6 +35,18 @@ def choose(request: SignedInRequest, message: str) -> HttpResponse:
         conversation=row.conversation, actor=request.user, message=row
     )
     return HttpResponse(status=204)  # every page hears of it by its socket
+
+
+@login_required
+@require_POST
+def vote(request: SignedInRequest, message: str) -> HttpResponse:
+    """`given` is whether the person's vote among several drafts is to be this one's."""
+    row = access.message(request.user, message, to="read")
+    form = VoteForm(request.POST)
+    form.is_valid()
+    given = form.cleaned_data.get("given", False)
+    actions.votes.vote(answer=row, person=request.user, is_given=given)
+    return HttpResponse(status=204)
 
 
 def _answer(request: SignedInRequest, public_id: str, act: Callable[..., Message]) -> HttpResponse:

@@ -33,13 +33,14 @@ def collection(request: SignedInRequest) -> HttpResponse:
             request.user, request.GET.get("before", ""), request.GET.get("show", "")
         )
         return render(request, "conversations/_rows.html", context)
-    message_form, settings_form = MessageForm(request.POST), SettingsForm(request.POST)
+    message_form = MessageForm(request.POST, user=request.user)
+    settings_form = SettingsForm(request.POST)
     if not (message_form.is_valid() and settings_form.is_valid()):
         return _refuse_new(request, message_form, settings_form, status=422)
     try:
         sent = actions.messages.start(
             author=request.user,
-            **message_form.cleaned_data,
+            **message_form.message(),
             model=settings_form.cleaned_data["model"],
             system_prompt=settings_form.cleaned_data["system_prompt"],
             parameters=settings_form.parameters(),

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from conversations import access, actions
-from conversations.models import Generation
+from conversations.models import Draft, Generation
 from conversations.relay.prompt import compose
 from conversations.upstream import ChatMessage, InvalidRequest
 from conversations.views.requests import SignedInRequest
@@ -53,6 +53,7 @@ def _sheet(request: SignedInRequest, row: Generation, *, copied: bool = False) -
     context: dict[str, Any] = {
         "generation": row,
         "parameters": row.request.get("parameters", {}),
+        "draft": _draft(row),
         "copied": copied,
     }
     try:
@@ -62,6 +63,14 @@ def _sheet(request: SignedInRequest, row: Generation, *, copied: bool = False) -
     else:
         context["messages"] = list(_beginnings(messages, settings.REQUEST_SHOWN_CHARS))
     return render(request, SHEET, context)
+
+
+def _draft(generation: Generation) -> Draft | None:
+    """As one of several answers that were asked for together."""
+    if generation.drafts == 1:
+        return None
+    rows = Draft.objects.select_related("chosen_by")
+    return rows.filter(message__choices__generation=generation).first()
 
 
 def _beginnings(messages: tuple[ChatMessage, ...], room: int) -> Iterator[tuple[str, str, int]]:

@@ -53,7 +53,8 @@ def rewording(request: SignedInRequest, message: str) -> HttpResponse:
     row = access.message(request.user, message, to="write")
     if row.author != request.user or row.role != Author.USER or row.kind != Kind.TURN:
         raise Http404
-    form = PlacedMessageForm(initial={"text": row.text, "instead": row.public_id})
+    placed = {"text": row.text, "instead": row.public_id}
+    form = PlacedMessageForm(initial=placed, user=request.user)
     return _composer(request, row.conversation, form)
 
 
@@ -64,7 +65,8 @@ def branch(request: SignedInRequest, message: str) -> HttpResponse:
     row = access.message(request.user, message, to="write")
     if row.role != Author.ASSISTANT:
         raise Http404
-    return _composer(request, row.conversation, PlacedMessageForm(initial={"below": row.public_id}))
+    form = PlacedMessageForm(initial={"below": row.public_id}, user=request.user)
+    return _composer(request, row.conversation, form)
 
 
 @login_required
@@ -76,22 +78,18 @@ def text(request: SignedInRequest, message: str) -> HttpResponse:
 
 
 def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
-    form = PlacedMessageForm(request.POST)
+    form = PlacedMessageForm(request.POST, user=request.user)
     if not form.is_valid():
         return _composer(request, conversation, form, status=422)
     fields = form.cleaned_data
     place = _place(request.user, conversation, fields)
-    what = {
-        "conversation": conversation,
-        "author": request.user,
-        "text": fields["text"],
-        "request_id": fields["request_id"],
-    }
+    what = {"conversation": conversation, "author": request.user, **form.message()}
     sent: Sent | Said | QueuedTurn
     try:
         if not place.is_end:
             sent = actions.messages.branch(**what, place=place)
         elif fields["note"]:
+            del what["asked"]
             sent = actions.messages.note(**what)
         else:
             sent = actions.queue.send(**what)
@@ -99,7 +97,8 @@ def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
         return _composer(request, conversation, form, refused.message, status=409)
     # Whoever writes notes goes on with notes, until they say otherwise: the model would read what
     # was meant for people.
-    response = _composer(request, conversation, PlacedMessageForm(initial={"note": fields["note"]}))
+    empty = PlacedMessageForm(initial={"note": fields["note"]}, user=request.user)
+    response = _composer(request, conversation, empty)
     if not place.is_end:
         return response  # the thread's other branch comes by the socket, as for everybody
     if isinstance(sent, QueuedTurn):

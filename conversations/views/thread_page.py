@@ -21,7 +21,7 @@ def composer(
     fullest = next(iter(ledger.meters(user)), None)
     is_near = fullest is not None and fullest.percent >= settings.BUDGET_METER_PERCENT
     return {
-        "message_form": message_form or MessageForm(),
+        "message_form": message_form or MessageForm(user=user),
         "refusal": refusal,
         "meter": fullest if is_near else None,
     }
@@ -90,8 +90,9 @@ def messages(conversation: Conversation, before: Message | None = None) -> dict[
     turns = [message for message in rows if message.kind == Kind.TURN]
     older = turns[-size].public_id if len(turns) > size else ""
     shown = {message.pk for message in turns[-size:]}
-    return {
-        "conversation": conversation,
-        "articles": [Article.of(row) for row in rows if {row.pk, row.parent_id} & shown],
-        "older": older,
-    }
+    articles = [
+        fragments.shown(row) if row.pk == conversation.head_id else Article.of(row)
+        for row in rows
+        if {row.pk, row.parent_id} & shown
+    ]
+    return {"conversation": conversation, "articles": articles, "older": older}

@@ -62,6 +62,9 @@ function startNavigation() {
   on("keydown", ".switcher", (event, switcher) => {
     if (event.key in SWITCHES) switcher.querySelector(SWITCHES[event.key]).click();
   });
+  on("click", "[data-card]", (_event, { dataset }) =>
+    byId(dataset.card).scrollIntoView({ block: "nearest", inline: "center" }),
+  );
   document.addEventListener("keydown", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     // On some keyboards the slash comes with Shift.

@@ -8,7 +8,7 @@ import { markUnread } from "./unread.js";
 
 export const bodyOf = (article) => article.querySelector(":scope > .text");
 export const articleOf = (message) => byId(`m-${message}`);
-export const liveArticles = () => document.querySelectorAll("#messages > [data-live]");
+export const liveArticles = () => document.querySelectorAll("#messages [data-live]");
 
 const listed = (root) => [...root.children].filter((child) => child.matches("article"));
 
@@ -38,29 +38,32 @@ export function settleArticle(message, html) {
  * A growing text is left to its frames, unless none come: then `withGrowing` is true. */
 export function mergeThread(fresh, withGrowing) {
   const list = byId("messages");
-  const wanted = listed(fresh);
-  const first = wanted.length ? byId(wanted[0].id) : null;
-  const keepsOlder = first && listed(list).indexOf(first) > 0;
-  keepingFocus(list, () => {
-    let cursor = first ?? list.firstElementChild;
-    for (const next of wanted) {
-      const old = byId(next.id);
-      if (!old) insert(list, next, cursor);
-      else {
-        if (old === cursor) cursor = cursor.nextElementSibling;
-        else list.insertBefore(old, cursor);
-        if (old.dataset.version !== next.dataset.version) morph(old, next);
-        else if (withGrowing && "live" in next.dataset) showGrown(old, next);
-      }
-    }
-    while (cursor) {
-      const gone = cursor;
-      cursor = cursor.nextElementSibling;
-      gone.remove();
-    }
-  });
+  const first = byId(fresh.querySelector("article")?.id);
+  const keepsOlder = listed(list).indexOf(first) > 0;
+  keepingFocus(list, () => merge(list, fresh, first, withGrowing));
   if (!keepsOlder) list.dataset.older = fresh.dataset.older;
   markDays();
+}
+
+/** The same for the articles of any list, from `cursor` on. */
+function merge(list, fresh, cursor, withGrowing) {
+  cursor ??= list.firstElementChild;
+  for (const next of listed(fresh)) {
+    const old = byId(next.id);
+    if (!old) insert(list, next, cursor);
+    else {
+      if (old === cursor) cursor = cursor.nextElementSibling;
+      else list.insertBefore(old, cursor);
+      if (next.matches(".drafts")) merge(old, next, null, withGrowing);
+      else if (old.dataset.version !== next.dataset.version) morph(old, next);
+      else if (withGrowing && "live" in next.dataset) showGrown(old, next);
+    }
+  }
+  while (cursor) {
+    const gone = cursor;
+    cursor = cursor.nextElementSibling;
+    gone.remove();
+  }
 }
 
 /** A page of older messages, put before the others. */
@@ -120,11 +123,13 @@ function morph(old, fresh) {
     for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
     if (!grows) showText(kept, next);
     keepOpen(old, fresh);
-    for (const child of [...old.children]) if (child !== kept) child.remove();
+    const gone = [...old.children].filter((child) => child !== kept);
     const parts = [...fresh.children];
     const middle = parts.indexOf(next);
     kept.before(...parts.slice(0, middle));
     kept.after(...parts.slice(middle + 1));
+    // Last: where the focus goes with them the view would be shorter for a moment, and scroll up.
+    for (const child of gone) child.remove();
   });
   markOwn(old);
   showTimes(old);
@@ -133,7 +138,10 @@ function morph(old, fresh) {
 
 /** An article is the same for all who see it; what only its author may do is shown by this. */
 function markOwn(article) {
-  article.classList.toggle("own", article.dataset.author === document.body.dataset.user);
+  const { user } = document.body.dataset;
+  article.classList.toggle("own", article.dataset.author === user);
+  for (const vote of article.querySelectorAll("[data-voters]"))
+    vote.checked = vote.dataset.voters.includes(user);
 }
 
 function showGrown(old, fresh) {
@@ -166,7 +174,7 @@ function keepingFocus(root, change) {
   change();
   if (!inside || document.activeElement === had) return;
   const home = listed(root)[at] ?? root;
-  const next = [...home.querySelectorAll("a, button:enabled, summary")].find(
+  const next = [...home.querySelectorAll("a, button:enabled, summary, input")].find(
     (control) => (control.getAttribute("aria-label") || control.textContent.trim()) === label,
   );
   const other = switches && home.querySelector(".switcher button:enabled");

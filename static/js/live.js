@@ -63,7 +63,8 @@ function grew(article, body) {
   else if (article.querySelector("[data-reasoning]:not([hidden])")) showPhase(article, "thinking");
   dressCode(body);
   moveCaret(article, body);
-  announceSoon(body);
+  // Of several that grow side by side one is read out.
+  if (!article.matches(".draft:not(.leads)")) announceSoon(body);
 }
 
 function showReasoning(article, text, whole) {
@@ -137,7 +138,6 @@ export const threadMessages = {
     if (!here(message)) return;
     if (!settleArticle(message.m, message.html)) sync();
     else seen(message.rev);
-    shown.clear();
   },
   queue(message) {
     if (!here(message)) return;

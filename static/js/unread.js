@@ -11,9 +11,10 @@ let waiting = 0;
 let tellRead = () => {};
 
 const revision = () => Number(byId("messages")?.dataset.revision ?? 0);
+const said = () => [...document.querySelectorAll("#messages .said")];
 /** A message may stand here a moment before its revision is known. */
 const newest = () =>
-  Math.max(revision(), ...[...byId("messages").children].map(({ dataset }) => Number(dataset.news)));
+  Math.max(revision(), ...said().map(({ dataset }) => Number(dataset.news)));
 const reads = () => !document.hidden && isAtEnd();
 
 /** The reader is at the end of this conversation, and looks. */
@@ -21,7 +22,7 @@ export const isReading = (conversation) => conversation === openConversation() &
 
 function firstAfter(known) {
   const { user } = document.body.dataset;
-  return [...byId("messages").children].find(
+  return said().find(
     ({ dataset }) => Number(dataset.news) > known && dataset.author !== user,
   );
 }

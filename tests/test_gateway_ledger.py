@@ -117,6 +117,27 @@ async def test_an_answer_in_one_piece_that_is_given_up_may_have_taken_all_of_it(
     assert (counter.used, counter.reserved) == (record.prompt_tokens + 600, 0)
 
 
+@pytest.mark.parametrize("why", ["rate_limited", "unreachable"])
+async def test_what_no_server_was_writing_costs_no_answer(
+    token: str,
+    keyed: ScriptedUpstream,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+    why: str,
+) -> None:
+    """Given up while it waits to be asked again."""
+    settings.UPSTREAM_RETRIES = 5
+    if why == "unreachable":
+        settings.UPSTREAM_BASE_URL = "http://127.0.0.1:9/v1"
+    catalogue.forget()
+    called = Called(token, body("#scenario rate_limited retry_after=4", max_tokens=300))
+    await called.send_only()
+    await until(lambda: why in caplog.text)
+    await called.leave()
+    record = await the_record()
+    assert (record.reason, record.completion_tokens) == ("left", 0)
+
+
 async def test_what_is_refused_before_it_is_sent_leaves_nothing(
     token: str, settings: Settings
 ) -> None:

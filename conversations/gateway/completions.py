@@ -47,6 +47,7 @@ class Writing:
         self._finished = ""
         self._characters = 0
         self._reported: UsageReported | None = None
+        self._under_way: set[object] = set()
         # How it ended, for the ledger; unless somebody says otherwise, the caller left.
         self.ending = (Ending.STOPPED, "left")
 
@@ -71,11 +72,11 @@ class Writing:
 
     @property
     def _is_unheard(self) -> bool:
-        """An answer in one piece is heard of only when it is whole; until then a server may have
-        written as much as it was allowed to, unless it has said that it did not."""
+        """An answer in one piece is heard of only when it is whole; until then a server that has
+        the question may have written as much as it was allowed to, unless it said otherwise."""
         outcome, reason = self.ending
         refused = outcome == Ending.FAILED and reason != NoFirstToken.code
-        return not self._asked.stream and self._first_at is None and not refused
+        return bool(self._under_way) and self._first_at is None and not refused
 
     async def write(self) -> None:
         """Raises UpstreamError, with what came before it already sent."""
@@ -83,7 +84,8 @@ class Writing:
         self.ending = (Ending.DONE, self._finished)
 
     async def _in_one_piece(self) -> None:
-        completion = await self._client.complete(self._asked.request)
+        request, under_way = self._asked.request, self._under_way
+        completion = await self._client.complete(request, under_way=under_way)
         self._heard()
         self._reported = completion.usage
         self._characters = sum(len(one.text) + len(one.reasoning) for one in completion.choices)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
@@ -108,9 +109,16 @@ class Client:
         """
         return self._choices(request, stream=True)
 
-    async def complete(self, request: ChatRequest) -> Completion:
-        """Ask for the whole answer in one piece. Raises UpstreamError for any unfinished one."""
-        batches = [batch async for batch in self._choices(request, stream=False)]
+    async def complete(
+        self, request: ChatRequest, *, under_way: set[object] | None = None
+    ) -> Completion:
+        """Ask for the whole answer in one piece. Raises UpstreamError for any unfinished one.
+
+        `under_way` has something in it while the server may be writing: since a request was sent
+        and has not been refused.
+        """
+        choices = self._choices(request, stream=False, under_way=under_way)
+        batches = [batch async for batch in choices]
         return fold(event for batch in batches for event in batch)
 
     async def models(self) -> list[str]:
@@ -127,14 +135,17 @@ class Client:
                 await response.aclose()
         return _model_names(body)
 
-    def _choices(self, request: ChatRequest, *, stream: bool) -> AsyncGenerator[list[Event], None]:
+    def _choices(
+        self, request: ChatRequest, *, stream: bool, under_way: set[object] | None = None
+    ) -> AsyncGenerator[list[Event], None]:
+        sent: set[object] = set() if under_way is None else under_way
         if request.n == 1 or self.upstream.gives_choices:
-            return self._answer(request, stream=stream)
+            return self._answer(request, sent, stream=stream)
         one = replace(request, n=1)
-        return side_by_side([self._answer(one, stream=stream) for _ in range(request.n)])
+        return side_by_side([self._answer(one, sent, stream=stream) for _ in range(request.n)])
 
     async def _answer(
-        self, request: ChatRequest, *, stream: bool
+        self, request: ChatRequest, under_way: set[object], *, stream: bool
     ) -> AsyncGenerator[list[Event], None]:
         begun = time.monotonic()
         end_by = begun + self.upstream.timeouts.total
@@ -144,10 +155,14 @@ class Client:
                 first_by = end_by
                 if stream:
                     first_by = min(end_by, time.monotonic() + self.upstream.timeouts.first_token)
+                attempt = object()
+                sent = partial(under_way.add, attempt)
                 try:
-                    response = await self._open(request, stream=stream, by=first_by)
+                    response = await self._open(request, stream=stream, by=first_by, sent=sent)
                     break
                 except UpstreamError as error:
+                    if not isinstance(error, NoFirstToken):
+                        under_way.discard(attempt)
                     delay = plan.delay(error, elapsed=time.monotonic() - begun)
                     self._log(request, error)
                     if delay is None:
@@ -193,24 +208,33 @@ class Client:
         finally:
             self._slots.release()
 
-    async def _open(self, request: ChatRequest, *, stream: bool, by: float) -> httpx.Response:
+    async def _open(
+        self, request: ChatRequest, *, stream: bool, by: float, sent: Callable[[], None]
+    ) -> httpx.Response:
         usage = stream and self._ask_usage
         try:
             content = request.to_json(stream=stream, usage=usage)
-            return await self._send("POST", "/chat/completions", content, by)
+            return await self._send("POST", "/chat/completions", content, by, sent)
         except BadRequest as error:
             if not (usage and "stream_options" in error.detail):
                 raise
             self._ask_usage = False
-        return await self._open(request, stream=stream, by=by)
+        return await self._open(request, stream=stream, by=by, sent=sent)
 
     async def _send(
-        self, method: str, path: str, content: bytes | None, by: float
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        by: float,
+        sent: Callable[[], None] | None = None,
     ) -> httpx.Response:
         """Send and give the response with a good status, its body unread."""
         headers = {"Content-Type": "application/json"} if content is not None else None
         url = self.upstream.base_url + path
-        request = self._http.build_request(method, url, content=content, headers=headers)
+        request = self._http.build_request(
+            method, url, content=content, headers=headers, extensions={"sent": sent}
+        )
         try:
             async with asyncio.timeout(by - time.monotonic()):
                 response = await self._http.send(request, stream=True)

@@ -14,7 +14,7 @@ import errno
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -33,8 +33,9 @@ class NoResponse(httpx.RemoteProtocolError):
 class PacedTransport(httpx.AsyncBaseTransport):
     """An httpx transport for one server; its session belongs to the loop that first uses it.
 
-    `connect` timeouts come from httpx's timeout extension; all other timers are the caller's.
-    Raises httpx's exceptions, and NoResponse.
+    `connect` timeouts come from httpx's timeout extension; all other timers are the caller's. An
+    extension `sent` is called as soon as the server has the request's headers. Raises httpx's
+    exceptions, and NoResponse.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class PacedTransport(httpx.AsyncBaseTransport):
                 allow_redirects=False,
                 proxy=self._proxy(request.url),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
+                trace_request_ctx=request.extensions.get("sent"),
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _as_httpx(error) from error
@@ -88,8 +90,11 @@ class PacedTransport(httpx.AsyncBaseTransport):
             keepalive_timeout=self._keepalive,
             ssl=self._ssl_context() if scheme == "https" else False,
         )
+        sending = aiohttp.TraceConfig()
+        sending.on_request_headers_sent.append(_tell_sent)
         return aiohttp.ClientSession(
             connector=connector,
+            trace_configs=[sending],
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=READ_BUFFER_BYTES,
@@ -146,6 +151,11 @@ class PacedStream(httpx.AsyncByteStream):
         connection = self._response.connection
         socket = None if connection is None else connection.transport
         return None if socket is None or socket.is_closing() else socket
+
+
+async def _tell_sent(_session: object, context: Any, _sent: object) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx()
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

@@ -50,6 +50,12 @@ NOTES_PER_MESSAGE = env.integer(
 FORK_MESSAGES = env.integer(
     "FORK_MESSAGES", 1_000, low=1, high=100_000, why="copied at once, while others wait"
 )
+OFFERS_PER_CONVERSATION = env.integer(
+    "OFFERS_PER_CONVERSATION", 10, low=1, high=1000, why="open at a time; every page shows them all"
+)
+OFFER_MAX_CHARS = env.integer(
+    "OFFER_MAX_CHARS", 1_000, low=1, high=100_000, why="what is said about a branch that is offered"
+)
 REQUEST_SHOWN_CHARS = env.integer(
     "REQUEST_SHOWN_CHARS",
     200_000,

@@ -30,6 +30,7 @@ from conversations.models import (
     Key,
     Label,
     Message,
+    Offer,
     Participant,
     QueuedTurn,
     Role,
@@ -76,6 +77,26 @@ def origin(user: User | AnonymousUser, fork: Conversation) -> Conversation | Non
     if fork.forked_from_id is None or not isinstance(user, User) or not user.is_active:
         return None
     return Conversation.objects.shared_with(user).filter(pk=fork.forked_from_id).first()
+
+
+def offer(
+    user: User | AnonymousUser, public_id: str, *, to: Literal["read", "decide", "withdraw"]
+) -> Offer:
+    """A branch that is offered to a conversation in which the person takes part. Whoever may write
+    there decides about it, whoever made it may withdraw it. It opens no door to the rest of the
+    fork."""
+    rows = Offer.objects.filter(
+        public_id=_possible(public_id),
+        conversation__deleted_at=None,
+        fork__deleted_at=None,
+        **_takes_part(user, "write" if to == "decide" else "read", "conversation__"),
+    )
+    if to == "withdraw":
+        rows = rows.filter(offered_by=user.pk)
+    row = rows.select_related("conversation", "fork", "offered_by", "decided_by").first()
+    if row is None:
+        raise Http404
+    return row
 
 
 def message(user: User | AnonymousUser, public_id: str, *, to: Right) -> Message:

@@ -32,7 +32,7 @@ class TurnForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _limit(self.fields["text"], settings.MESSAGE_MAX_CHARS)
+        limit(self.fields["text"], settings.MESSAGE_MAX_CHARS)
 
     def clean_text(self) -> str:
         text: str = self.cleaned_data["text"]
@@ -125,7 +125,7 @@ class ParametersForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _limit(self.fields["stop"], settings.STOP_MAX_CHARS)
+        limit(self.fields["stop"], settings.STOP_MAX_CHARS)
 
     @staticmethod
     def filled(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class SettingsForm(ParametersForm):
         """Where a `user` is given, they choose among what they may use, or keep the `current`."""
         super().__init__(*args, **kwargs)
         self._user, self._current = user, current
-        _limit(self.fields["system_prompt"], settings.SYSTEM_PROMPT_MAX_CHARS)
+        limit(self.fields["system_prompt"], settings.SYSTEM_PROMPT_MAX_CHARS)
 
     @classmethod
     def of(cls, conversation: Conversation) -> "SettingsForm":
@@ -199,7 +199,7 @@ class SettingsForm(ParametersForm):
         return model
 
 
-def _limit(field: forms.Field, characters: int) -> None:
+def limit(field: forms.Field, characters: int) -> None:
     """Set here and not on the class, so that the setting counts that holds when it is used."""
     field.max_length = characters  # type: ignore[attr-defined]  # all of ours are CharFields
     field.validators.append(MaxLengthValidator(characters))

@@ -12,12 +12,27 @@ from django.utils.translation import gettext_lazy
 
 from conversations import access
 from conversations.actions import people
+from conversations.forms import Text, limit
 from conversations.models import Audience, Role, User
 
 # An owner is made of somebody who takes part: never of whoever opens a link, or a whole team.
 INVITED_AS = [(Role.EDITOR.value, Role.EDITOR.label), (Role.VIEWER.value, Role.VIEWER.label)]
 DAYS = (1, 7, 30, 90, 365)
 OPERATORS_NAMED = 3
+
+
+class OfferForm(forms.Form):
+    """What somebody says about a branch that they offer; may be nothing."""
+
+    text = Text(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        limit(self.fields["text"], settings.OFFER_MAX_CHARS)
+
+    def clean_text(self) -> str:
+        text: str = self.cleaned_data["text"]
+        return text.strip()
 
 
 class RoleForm(forms.Form):

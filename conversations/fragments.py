@@ -6,6 +6,7 @@ do is shown or hidden by the page around it; the server refuses it either way.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from conversations.models import (
     Generation,
     Kind,
     Message,
+    Offer,
     QueuedTurn,
     State,
     User,
@@ -58,6 +60,25 @@ class Article:
     def of(cls, message: Message) -> Self:
         choices = list(message.choices.all())
         written_by = choices[-1].generation if choices else message.copied_generation
+        return cls.written_by(written_by, message)
+
+    @classmethod
+    def as_it_was(cls, message: Message, at: datetime) -> Self:
+        """Takes back from the message what came after that moment: edits, and what a continued
+        answer grew by. For messages that are read `for_thread`, with their `versions`."""
+        choices = list(message.choices.all())
+        later = [one for one in choices if one.generation.created_at > at]
+        before = choices[: len(choices) - len(later)]
+        replaced = [one for one in message.versions.all() if one.replaced_at > at]
+        text = message.text
+        if replaced:
+            text = min(replaced, key=lambda version: version.replaced_at).text
+        elif later:
+            text = text[: later[0].starts_at]
+            message.reasoning = ""  # of which nobody kept where it ended
+        if text != message.text:
+            message.text, message.html, message.html_version = text, "", 0
+        written_by = before[-1].generation if before else message.copied_generation
         return cls.written_by(written_by, message)
 
     @classmethod
@@ -200,13 +221,18 @@ def article(article: Shown) -> str:
 
 
 def waiting(conversation: Conversation) -> dict[str, Any]:
-    """What the queue's template is given: the turns that wait, each with its neighbours."""
+    """What the queue's template is given: the turns that wait, each with its neighbours, and the
+    branches that are offered."""
     rows = QueuedTurn.objects.filter(conversation=conversation).in_line()
     turns = list(rows.with_writing_author().select_related("author"))
     places = zip([None, *turns], turns, [*turns[1:], None], strict=False)
     return {
         "conversation": conversation,
         "turns": [{"turn": turn, "above": above, "below": below} for above, turn, below in places],
+        "offers": Offer.objects.open()
+        .filter(conversation=conversation)
+        .select_related("offered_by")
+        .order_by("pk"),
         "is_held_up": bool(turns) and _is_held_up(conversation),
     }
 

@@ -14,6 +14,7 @@ from conversations.views import (
     labels,
     mentions,
     messages,
+    offers,
     participants,
     people,
     portal,
@@ -39,6 +40,8 @@ urlpatterns = [
     path("c/<slug:conversation>/settings/", conversations.settings, name="settings"),
     path("c/<slug:conversation>/deletion/", conversations.deletion, name="deletion"),
     path("c/<slug:conversation>/forks/", forks.collection, name="forks"),
+    path("c/<slug:conversation>/origin/", offers.origin, name="origin"),
+    path("c/<slug:conversation>/offers/", offers.collection, name="offers"),
     path("c/<slug:conversation>/callees/", mentions.candidates, name="callees"),
     path("c/<slug:conversation>/mute/", conversations.mute, name="mute"),
     path("c/<slug:conversation>/labels/", labels.collection, name="labels"),
@@ -80,6 +83,11 @@ urlpatterns = [
     path("m/<slug:message>/text/", messages.text, name="text"),
     path("m/<slug:message>/forks/", forks.of_message, name="message_forks"),
     path("m/<slug:message>/request/", generations.copied, name="copied_request"),
+    # /o/<offer>/: a branch that is offered
+    path("o/<slug:offer>/", offers.offer, name="offer"),
+    path("o/<slug:offer>/taking/", offers.taking, name="offer_taking"),
+    path("o/<slug:offer>/decline/", offers.decline, name="offer_decline"),
+    path("o/<slug:offer>/withdrawal/", offers.withdrawal, name="offer_withdrawal"),
     # /q/<turn>/: a turn that waits
     path("q/<slug:turn>/", queue.turn, name="queued_turn"),
     path("q/<slug:turn>/place/", queue.move, name="queued_place"),

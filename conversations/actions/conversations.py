@@ -17,6 +17,8 @@ from conversations.models import (
     Kind,
     Label,
     Message,
+    Offer,
+    OfferState,
     QueuedTurn,
     RightsChange,
     User,
@@ -92,10 +94,10 @@ def tell_rows(
     transaction.on_commit(tell, robust=True)
 
 
-def queue_changed(conversation: Conversation) -> None:
+def queue_changed(conversation: Conversation, *, active: bool = False) -> None:
     """Counts it as a change of its own, so that a page that misses it notices; on commit all who
-    watch get the queue as it stands."""
-    revision = changed(conversation)
+    watch get the queue as it stands, with the branches that are offered."""
+    revision = changed(conversation, active=active)
 
     def tell() -> None:
         html = fragments.queue(conversation)
@@ -185,6 +187,7 @@ def delete(*, conversation: Conversation, actor: User) -> None:
     Raises NotAnOwner.
     """
     with audit.action(actor, "conversation.deleted", conversation):
+        _lock_where_offered(conversation)
         locked_to_own(conversation, actor)
         hide(conversation)
 
@@ -192,6 +195,8 @@ def delete(*, conversation: Conversation, actor: User) -> None:
 def hide(conversation: Conversation) -> None:
     """From all who take part, inside the caller's transaction, with the conversation locked."""
     changed(conversation, deleted_at=timezone.now())
+    if offered_to := _lock_where_offered(conversation):
+        queue_changed(offered_to)
     for participant in conversation.participants.select_related("user"):
         RightsChange.objects.create(user=participant.user, conversation=conversation)
         gone = events.ConversationGone(participant.user.public_id, conversation.public_id)
@@ -200,5 +205,14 @@ def hide(conversation: Conversation) -> None:
 
 def restore(*, conversation: Conversation, actor: User) -> None:
     with audit.action(actor, "conversation.restored", conversation):
+        offered_to = _lock_where_offered(conversation)
         changed(conversation, deleted_at=None)
+        if offered_to:
+            queue_changed(offered_to)
         tell_rows(conversation, moves=False)
+
+
+def _lock_where_offered(fork: Conversation) -> Conversation | None:
+    """Where its branch is shown to others and is gone with it: locked, as always before a fork."""
+    offer = Offer.objects.filter(fork=fork, state=OfferState.OPEN).first()
+    return locked(offer.conversation) if offer else None

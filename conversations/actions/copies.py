@@ -6,6 +6,7 @@ Refused
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Count, Sum
@@ -37,17 +38,23 @@ class TooMuchToCopy(Refused):
         )
 
 
-def turns_of(branch: MessageQuerySet) -> list[Article]:
-    """What is copied of a branch, oldest first: no notes, and nothing that was deleted. Raises
-    StillWriting, and TooMuchToCopy before any text is read."""
+def turns_of(branch: MessageQuerySet, at: datetime | None = None) -> list[Article]:
+    """What is copied of a branch, oldest first: no notes, and nothing that was deleted; as it was
+    at a moment, or as it is. Raises StillWriting, and TooMuchToCopy before any text is read."""
     turns = branch.filter(kind=Kind.TURN, deleted_at=None)
-    size = turns.aggregate(n=Count("pk"), characters=Sum(Length("text")))
-    if size["n"] > settings.FORK_MESSAGES or (size["characters"] or 0) > settings.PROMPT_MAX_CHARS:
-        raise TooMuchToCopy(settings.FORK_MESSAGES)
-    articles = [Article.of(turn) for turn in turns.for_thread()]
+    check(turns)
+    rows = turns.for_thread().prefetch_related("versions")
+    articles = [Article.as_it_was(row, at) if at else Article.of(row) for row in rows]
     if any(one.generation and not one.generation.settled_at for one in articles):
         raise StillWriting
     return articles
+
+
+def check(turns: MessageQuerySet) -> None:
+    """Raises TooMuchToCopy."""
+    size = turns.aggregate(n=Count("pk"), characters=Sum(Length("text")))
+    if size["n"] > settings.FORK_MESSAGES or (size["characters"] or 0) > settings.PROMPT_MAX_CHARS:
+        raise TooMuchToCopy(settings.FORK_MESSAGES)
 
 
 def put(

@@ -35,6 +35,7 @@ from conversations.models.messages import (
     MessageQuerySet,
     MessageVersion,
 )
+from conversations.models.offers import Offer, OfferState
 from conversations.models.people import (
     OneTimeLink,
     Purpose,
@@ -79,6 +80,8 @@ __all__ = [
     "Message",
     "MessageQuerySet",
     "MessageVersion",
+    "Offer",
+    "OfferState",
     "OneTimeLink",
     "Outcome",
     "Participant",

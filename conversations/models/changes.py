@@ -23,6 +23,10 @@ class What(models.TextChoices):
     LEFT = "left", _("left")
     SHARED = "shared", _("shared")
     REVOKED = "revoked", _("share revoked")
+    OFFERED = "offered", _("branch offered")
+    TOOK = "took", _("branch taken")
+    DECLINED = "declined", _("branch declined")
+    WITHDREW = "withdrew", _("branch withdrawn")
 
 
 class ChangeQuerySet(models.QuerySet["Change"]):

@@ -73,21 +73,4 @@ def _article(share: Share, message: Message) -> Article:
     message.reasoning = ""
     if share.is_live:
         return Article.of(message)
-    return Article.written_by(_as_it_was(share, message), message)
-
-
-def _as_it_was(share: Share, message: Message) -> Any:
-    """Takes back from the message what came after the snapshot: edits, and what a continued answer
-    grew by. Its generation of that time, or None."""
-    choices = list(message.choices.all())
-    before = [one for one in choices if one.generation.created_at <= share.created_at]
-    later = [one for one in choices if one.generation.created_at > share.created_at]
-    replaced = [one for one in message.versions.all() if one.replaced_at > share.created_at]
-    text = message.text
-    if replaced:
-        text = min(replaced, key=lambda version: version.replaced_at).text
-    elif before and later:
-        text = text[: later[0].starts_at]
-    if text != message.text:
-        message.text, message.html, message.html_version = text, "", 0
-    return before[-1].generation if before else message.copied_generation
+    return Article.as_it_was(message, share.created_at)

@@ -8,7 +8,7 @@ from django.http import Http404
 from conversations import access, catalogue, fragments, ledger
 from conversations.forms import MessageForm, SettingsForm
 from conversations.fragments import Article
-from conversations.models import Conversation, Kind, Message, Role, User
+from conversations.models import WRITING, Conversation, Kind, Message, Role, User
 
 FACES = 4
 FACES_WHEN_NARROW = 2
@@ -59,9 +59,24 @@ def of(user: User, conversation: Conversation) -> dict[str, Any]:
         "current_model": catalogue.find(conversation.model),
         "settings_form": SettingsForm.of(conversation),
         "no_model": not catalogue.models(),
-        "origin": access.origin(user, conversation),
+        **fork(user, conversation),
         **company(user, conversation),
     }
+
+
+def fork(user: User, conversation: Conversation) -> dict[str, Any]:
+    """What it is a fork of, as `origin` where the person may read that; whether they `may_offer`
+    its branch there; and what became of the last `offer`."""
+    if conversation.forked_from_id is None:
+        return {}
+    origin = access.origin(user, conversation)
+    may_offer = (
+        origin is not None
+        and origin.reader_role in WRITING
+        and access.may(user, conversation, to="own")
+    )
+    last = conversation.offered.select_related("offered_by", "decided_by").order_by("-pk")
+    return {"origin": origin, "may_offer": may_offer, "offer": last.first() if origin else None}
 
 
 def company(user: User, conversation: Conversation) -> dict[str, Any]:

@@ -14,7 +14,7 @@ export function placeQueue(fresh) {
   if (!old || !fresh || Number(fresh.dataset.revision) < Number(old.dataset.revision)) return;
   const had = old.contains(document.activeElement) ? document.activeElement : null;
   const turn = had?.closest(".turn");
-  const title = (queue) => queue.querySelector("h2")?.textContent;
+  const title = (queue) => [...queue.querySelectorAll("h2")].map((h2) => h2.textContent).join(", ");
   if (!fresh.hidden && title(fresh) !== title(old)) say(title(fresh));
   old.replaceWith(fresh);
   adoptQueue();

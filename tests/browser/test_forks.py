@@ -1,14 +1,25 @@
-"""Going on by oneself, in a copy that nobody else sees."""
+"""Going on by oneself, in a copy that nobody else sees, and offering what came of it."""
 
 import re
 
 from playwright.sync_api import expect
 
+from conversations import actions
 from conversations.models import Conversation, Generation, User
-from tests.browser.rows import add_turn
-from tests.browser.test_accessibility import violations
+from tests.browser.rows import add_turn, newcomer
+from tests.browser.test_accessibility import look
 from tests.browser.test_branches import button
-from tests.browser.thread import Visit, answers, questions, rows, send, until_settled
+from tests.browser.thread import (
+    Visit,
+    answers,
+    for_anybody,
+    questions,
+    rows,
+    send,
+    thread_html,
+    until_ready,
+    until_settled,
+)
 
 ASKED = {"system": "", "messages": [], "parameters": {}, "prefill": ""}
 
@@ -28,12 +39,12 @@ def test_bob_goes_on_by_himself_from_an_earlier_answer_and_from_the_end(
     send(his, "Mine alone")
     expect(questions(his)).to_have_count(2)
     until_settled(his)
-    assert violations(his) == []
+    look(his)
     button(answers(his).first, "What the model saw").click()
     expect(his.locator("#sheet")).to_contain_text("copied from another conversation")
     his.keyboard.press("Escape")
     his.get_by_role("link", name="Slow export", exact=True).click()
-    expect(answers(his)).to_have_count(2)
+    expect(his.locator("#fork")).to_have_count(0)
     his.locator("#who").click()
     his.get_by_role("button", name="Fork from the end").click()
     expect(his.locator("#fork")).to_be_visible()
@@ -42,3 +53,79 @@ def test_bob_goes_on_by_himself_from_an_earlier_answer_and_from_the_end(
     # Alice hears nothing of it.
     expect(rows(hers)).to_have_count(1)
     expect(questions(hers)).to_have_count(2)
+
+
+def test_bob_offers_his_branch_and_alice_takes_it(
+    visit: Visit, alice: User, bob: User, shared: Conversation
+) -> None:
+    add_turn(shared, alice, "How slow?", "Very slow.")
+    charlie = newcomer("Charlie")
+    address = f"/c/{shared.public_id}/"
+    hers, his, theirs = visit(alice, address), visit(bob, address), visit(charlie)
+    button(answers(his).first, "Fork privately from here").click()
+    strip = his.locator("#fork")
+    expect(strip).to_be_visible()
+    send(his, "And with an index?")
+    expect(questions(his)).to_have_count(2)
+    until_settled(his)
+    add_turn(shared, alice, "And now?", "Still slow.")
+    hers.reload()
+    until_ready(hers)
+
+    strip.get_by_role("button", name="Offer back").click()
+    sheet = his.locator("#sheet")
+    expect(sheet.get_by_label("A word about it")).to_be_focused()
+    sheet.get_by_label("A word about it").fill("I tried an index")
+    look(his)
+    sheet.get_by_role("button", name="Offer", exact=True).click()
+    expect(sheet).to_be_hidden()
+    expect(strip).to_contain_text("offered to the others")
+    expect(strip.get_by_role("button", name="Offer anew")).to_be_focused()
+
+    # She sees it at once, and still after a reload.
+    card = hers.locator("#queue .offer")
+    expect(card).to_contain_text("Bob I tried an index")
+    look(hers)
+    hers.reload()
+    until_ready(hers)
+    card.get_by_role("link", name="Compare").click()
+    now = hers.get_by_role("region", name="What stands there now")
+    offered = hers.get_by_role("region", name="What Bob offers")
+    expect(now.locator("article")).to_have_count(2)
+    expect(now).to_contain_text("Still slow.")
+    expect(offered.locator("article")).to_have_count(2)
+    expect(offered).to_contain_text("And with an index?")
+    look(hers)
+    original = visit(bob, address)
+    hers.get_by_role("button", name="Take as the new head").click()
+    until_ready(hers)
+    for page in (hers, original):
+        expect(questions(page).last).to_contain_text("And with an index?")
+        expect(questions(page).last.locator(".numbers")).to_have_text("2/2")
+        expect(page.locator("#queue")).to_be_hidden()
+    expect(strip).to_contain_text("Alice took what was offered")
+    assert for_anybody(hers) == for_anybody(original)
+    watched = thread_html(original)
+    original.reload()
+    until_ready(original)
+    assert thread_html(original) == watched
+    # What stood there is a step away.
+    button(questions(hers).last, "Previous wording").click()
+    expect(questions(original).last).to_contain_text("And now?")
+    expect(rows(theirs)).to_have_count(0)
+
+
+def test_an_offer_is_withdrawn_from_the_fork_by_keyboard(
+    visit: Visit, alice: User, bob: User, shared: Conversation
+) -> None:
+    add_turn(shared, alice, "How slow?", "Very slow.")
+    shared.refresh_from_db()
+    fork = actions.forks.fork(conversation=shared, actor=bob, at=shared.head)
+    add_turn(fork, bob, "And with an index?", "Faster.")
+    actions.offers.make(fork=fork, original=shared, actor=bob, text="")
+    hers, his = visit(alice, f"/c/{shared.public_id}/"), visit(bob, f"/c/{fork.public_id}/")
+    expect(hers.locator("#queue .offer")).to_contain_text("2 messages")
+    his.locator("#fork-withdraw").press("Enter")
+    expect(hers.locator("#queue")).to_be_hidden()
+    expect(his.get_by_role("button", name="Offer back")).to_be_visible()
+    expect(his.locator("#fork-withdraw")).to_be_focused()

@@ -2,7 +2,7 @@
 import { byId, main, openConversation, parse } from "./dom.js";
 import { groupName, showTimes } from "./times.js";
 import { showTitle, showWindowTitle } from "./titles.js";
-import { isReading, readElsewhere } from "./unread.js";
+import { isReading, noteRead, readElsewhere } from "./unread.js";
 
 /** Conversations that this very page is deleting. */
 export const leaving = new Set();
@@ -17,7 +17,11 @@ export function markRows() {
     const link = item.querySelector(".row");
     if (open && item.dataset.conversation === open) link?.setAttribute("aria-current", "page");
     else link?.removeAttribute("aria-current");
-    if (isReading(item.dataset.conversation)) item.querySelector(".unread")?.remove();
+    const unread = item.querySelector(".unread");
+    if (unread && isReading(item.dataset.conversation)) {
+      unread.remove();
+      noteRead(true);
+    }
     const name = groupName(new Date(item.dataset.at), previous);
     if (name === group) delete item.dataset.group;
     else item.dataset.group = name;

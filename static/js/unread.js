@@ -61,12 +61,13 @@ export function markUnread() {
   noteRead();
 }
 
-/** Once the reader is at the end, the server hears of it. */
-export function noteRead() {
-  if (!waiting && byId("messages") && reads() && firstAfter(readUpTo))
+/** Once the reader is at the end, the server hears of it; `due` also where nothing new stands here:
+ * on a branch that somebody has left meanwhile. */
+export function noteRead(due = firstAfter(readUpTo)) {
+  if (!waiting && byId("messages") && reads() && due)
     waiting = setTimeout(() => {
       waiting = 0;
-      if (!byId("messages") || !reads() || !firstAfter(readUpTo)) return;
+      if (!byId("messages") || !reads() || revision() <= readUpTo) return;
       readUpTo = revision();
       tellRead({ t: "read", n: readUpTo });
       remember();
@@ -94,8 +95,8 @@ export function openUnread() {
 /** @param {(message: object) => void} sender for what goes to the server */
 export function startUnread(sender) {
   tellRead = sender;
-  document.addEventListener("visibilitychange", noteRead);
-  document.addEventListener("scroll", noteRead, { capture: true, passive: true });
+  document.addEventListener("visibilitychange", () => noteRead());
+  document.addEventListener("scroll", () => noteRead(), { capture: true, passive: true });
 }
 
 /** The socket is back: what was told last may have been lost. */

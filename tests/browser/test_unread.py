@@ -4,13 +4,16 @@ import re
 from typing import Any
 
 import pytest
+from django.db.models import Max
 from playwright.sync_api import Page, expect
 
 from conversations.models import Conversation, Participant, Role, User
 from tests.browser.dictation import Dictate
 from tests.browser.rows import conversation_of
 from tests.browser.test_accessibility import LOOKS, violations
-from tests.browser.thread import Visit, rows, send, until_ready, until_settled
+from tests.browser.test_branches import button
+from tests.browser.thread import Visit, questions, rows, send, until_ready, until_settled
+from tests.programs import until
 
 LONG = "It reads every row twice.\n\n" * 40
 # What a hidden tab is to its scripts; browsers without a window never hide one.
@@ -110,6 +113,32 @@ def test_what_comes_while_the_tab_is_hidden_is_unread_until_one_is_back(
     expect(rows(away).locator(".unread")).to_have_count(0)
     expect(away).not_to_have_title(re.compile(r"^\("))
     expect(line(away)).to_contain_text("And why twice?")
+
+
+def test_what_somebody_has_left_by_another_branch_is_unread_no_longer(
+    visit: Visit, alice: User, bob: User, shared: Conversation, dictate: Dictate
+) -> None:
+    asking, reading = visit(alice, f"/c/{shared.public_id}/"), visit(bob)
+    until_ready(asking)
+    button(questions(asking).last, "Say it in new words").click()
+    dictation = dictate()
+    send(asking, "And why at all?")
+    dictation.say("So.")
+    dictation.finish()
+    until_settled(asking)
+    expect(rows(reading).locator(".unread")).to_have_text(re.compile("^2 unread"))
+    button(questions(asking).last, "Previous wording").click()
+    expect(questions(asking).last).to_contain_text("Why is the export slow?")
+    rows(reading).get_by_role("link").click()
+    expect(questions(reading).last).to_contain_text("Why is the export slow?")
+    expect(line(reading)).to_have_count(0)
+    expect(rows(reading).locator(".unread")).to_have_count(0)
+    part = Participant.objects.filter(conversation=shared, user=bob)
+    news = shared.messages.aggregate(Max("news"))["news__max"]
+    until(lambda: part.filter(read_revision__gte=news).exists(), 30)
+    reading.reload()
+    until_ready(reading)
+    expect(rows(reading).locator(".unread")).to_have_count(0)
 
 
 def test_a_muted_conversation_is_not_in_the_title(

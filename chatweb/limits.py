@@ -44,6 +44,13 @@ QUEUE_PER_PERSON = env.integer(
 QUEUE_RETRY_SECONDS = env.seconds(
     "QUEUE_RETRY_SECONDS", 2, low=0, high=3600, why="until a turn that was held is tried again"
 )
+SCOPE_MESSAGES = env.integer(
+    "SCOPE_MESSAGES",
+    200,
+    low=1,
+    high=250,
+    why="chosen one by one; an address has to hold them",
+)
 NOTES_PER_MESSAGE = env.integer(
     "NOTES_PER_MESSAGE", 100, low=1, high=10_000, why="under one message; a page shows them all"
 )

@@ -79,12 +79,41 @@ class MessageForm(TurnForm):
         return {"text": data["text"], "request_id": data["request_id"], "asked": asked}
 
 
-class PlacedMessageForm(MessageForm):
-    """In a conversation that is there: also where it goes if not to the end, in place of one's own
-    question or below a message; or that it is a note for the people alone."""
+class Ids(forms.Field):
+    """Public ids; their number is bounded, and where they lead is for whoever reads them."""
+
+    widget = forms.MultipleHiddenInput
+
+    def to_python(self, value: Any) -> list[str]:
+        return [str(one) for one in value or []]
+
+    def validate(self, value: list[str]) -> None:
+        super().validate(value)
+        if len(value) > (most := settings.SCOPE_MESSAGES):
+            raise forms.ValidationError(
+                ngettext(
+                    "At most %(n)d message can be chosen one by one.",
+                    "At most %(n)d messages can be chosen one by one.",
+                    most,
+                )
+                % {"n": most}
+            )
+
+
+class PlaceForm(forms.Form):
+    """Where a question goes if not to the end: in place of one's own question or below a message;
+    and what the model sees of what stands before: all of it, or `from` the one message that is
+    `seen` on, or `only` those that are."""
 
     instead = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
     below = forms.CharField(max_length=20, required=False, widget=forms.HiddenInput)
+    sees = forms.ChoiceField(choices=[("from", ""), ("only", "")], required=False)
+    seen = Ids(required=False)
+
+
+class PlacedMessageForm(PlaceForm, MessageForm):
+    """In a conversation that is there; or that it is a note for the people alone."""
+
     note = forms.BooleanField(required=False)
 
     def clean(self) -> dict[str, Any]:

@@ -111,10 +111,11 @@ class Article:
 
     @property
     def is_grouped(self) -> bool:
-        """Said by the person who said the one before."""
+        """Said by the person who said the one before, and with nothing to say about it."""
         parent = self.message.parent
         return (
             parent is not None
+            and not self.message.scope
             and not self.is_answer
             and parent.role == Author.USER
             and parent.author_id == self.message.author_id

@@ -106,6 +106,8 @@ ROUTES = {
     "thread": Route({"GET": Verb("read", 200)}),
     "messages": Route({"GET": Verb("read", 200), "POST": Verb("write", 200, message_form())}),
     "composer": Route({"GET": Verb("write", 200)}),
+    "scope": Route({"GET": Verb("write", 200), "POST": Verb("write", 200)}),
+    "message_scope": Route({"GET": Verb("write", 200)}),
     "queue_next": Route({"POST": Verb("write", 204)}),
     "queued_turn": Route(
         {

@@ -122,7 +122,7 @@ def test_a_page(
     answered(conversation, alice, questions)
     # Session, person, conversation, messages, their generations and what stands beside them, other
     # first questions, texts, queue, offers, who takes part, budgets, sidebar, its faces, the
-    # person's teams; and their rights by group and by themselves.
+    # person's teams and labels; and their rights by group and by themselves.
     with django_assert_num_queries(18):
         page = client.get(f"/c/{conversation.public_id}/")
     assert page.content.count(b"<article") == 2 * questions

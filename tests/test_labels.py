@@ -9,6 +9,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from conversations import actions
+from conversations.actions import erasure
 from conversations.actions.labels import NameTaken, TooManyLabels
 from conversations.models import (
     AuditEntry,
@@ -89,6 +90,11 @@ def test_it_is_gone_from_what_one_left_and_does_not_come_back(
     assert marks(bob) == [[]]
     assert marks(alice) == [["Quarter"]]
     assert list(bob.labels.all()) == [theirs]
+
+
+def test_a_deleted_persons_labels_are_deleted(label: Label, alice: User, operator: User) -> None:
+    erasure.erase(user=alice, actor=operator)
+    assert not Label.objects.exists()
 
 
 def test_the_trail_that_operators_read_holds_no_label(label: Label) -> None:

@@ -351,6 +351,21 @@ def test_an_invitation_and_a_suspension(pseudo: None, operator: User, bob: User)
         assert bare(page(client, reverse("people")), "charlie@example.com", "Charlie") == set()
 
 
+def test_what_the_model_is_to_see(
+    pseudo: None, alice: User, answered: Generation, conversation: Conversation
+) -> None:
+    client = browser(alice)
+    address = reverse("scope", args=[conversation.public_id])
+    said = Message.objects.latest("pk").public_id
+    assert bare(page(client, address), *SAID) == set()
+    for seen in (said, "gone"):
+        assert bare(page(client, address, sees="only", seen=seen), *SAID) == set()
+    Message.objects.filter(parent=None).update(scope={"only": [], "seen": 1, "of": 2})
+    assert bare(page(client, f"/c/{conversation.public_id}/"), *SAID) == set()
+    asked = reverse("request", args=[answered.public_id])
+    assert bare(page(client, asked), *SAID, "user", "temperature") == set()
+
+
 def test_labels(pseudo: None, alice: User, conversation: Conversation) -> None:
     client = browser(alice)
     address = reverse("labels", args=[conversation.public_id])

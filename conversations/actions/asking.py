@@ -70,6 +70,7 @@ class Prompt:
     @classmethod
     def of(cls, conversation: Conversation, question: Message, prefill: str = "") -> Self:
         branch = Message.objects.branch_to(question.pk).filter(kind=Kind.TURN, deleted_at=None)
+        branch = branch.seen_with(question)
         said = list(branch.annotate(length=Length("text")).values_list(*SPOKEN, named=True))
         speakers = speaker_labels(
             (

@@ -64,6 +64,7 @@ def put(
     `news` is the revision as of which they are unread. Inside the caller's transaction."""
     depth = below.depth + 1 if below else 0
     copies = [_copy(one, into, depth + step, news) for step, one in enumerate(articles)]
+    _copy_scopes(articles, copies)
     Message.objects.bulk_create(copies, batch_size=AT_ONCE)
     parent = below
     for copy in copies:
@@ -89,6 +90,25 @@ def _copy(article: Article, into: Conversation, depth: int, news: int) -> Messag
         copied_from=said,
         copied_generation=article.generation,
     )
+
+
+def _copy_scopes(articles: Sequence[Article], copies: Sequence[Message]) -> None:
+    """What the copied questions were asked with, by the ids that stand there now: of copies, or on
+    the way back of what was copied before. Asked again, they see no more than they did."""
+    scopes = [one.message.scope for one in articles if one.message.scope]
+    if not scopes:
+        return
+    named = {name for scope in scopes for name in scope.get("only", [scope.get("from")])}
+    before = Message.objects.filter(public_id__in=named).exclude(copied_from=None)
+    names = dict(before.values_list("public_id", "copied_from__public_id"))
+    for one, copy in zip(articles, copies, strict=True):
+        names[one.message.public_id] = copy.public_id
+    for one, copy in zip(articles, copies, strict=True):
+        match one.message.scope:
+            case {"only": only} as scope:
+                copy.scope = scope | {"only": [names.get(name, name) for name in only]}
+            case {"from": first} as scope:
+                copy.scope = scope | {"from": names.get(first, first)}
 
 
 def _copy_mentions(copies: list[Message]) -> None:

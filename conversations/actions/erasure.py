@@ -48,6 +48,7 @@ def erase(*, user: User, actor: User) -> None:
             keys.revoke(key=key, actor=actor)
         for grant in row.review_grants.filter(revoked_at=None):
             people.revoke_review(grant=grant, actor=actor)
+        row.labels.all().delete()
         TeamMember.objects.filter(user=row).delete()
         EmailAddress.objects.filter(user=row).delete()
         links.void(user=row)

@@ -94,10 +94,11 @@ def branch(
     request_id: UUID,
     place: Place,
     asked: Asked = ONE,
+    scope: dict[str, Any] | None = None,
 ) -> Sent | Said:
     """Begins a branch, which becomes the one that all see: beside a question of the author's own,
     as its new wording, or below a message that is not the last. Otherwise as `send`; where the
-    assistant waits to be called, what does not call it asks for no answer.
+    assistant waits to be called, what does not call it asks for no answer. `scope` as queue.send.
 
     Raises NotYours, NothingToAnswer, or what `send` raises.
     """
@@ -115,7 +116,7 @@ def branch(
                 row = conversations.locked_to_write(conversation, author)
                 if Generation.objects.open().filter(conversation=row).exists():
                     raise TurnRunning  # what is being written must not leave everybody's sight
-                written = Written(text, html, request_id=request_id)
+                written = Written(text, html, request_id=request_id, scope=scope or {})
                 return turns.put(row, author, written, place, asked)
         except IntegrityError:
             sent = turns.before(author, request_id)

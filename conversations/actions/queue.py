@@ -46,18 +46,19 @@ def send(
     text: str,
     request_id: UUID,
     asked: Asked = ONE,
+    scope: dict[str, Any] | None = None,
 ) -> Sent | Said | QueuedTurn:
     """Begins a turn, or queues it where an answer runs or others wait already. The same request id
-    gives the same message or turn again, whoever was faster.
+    gives the same message or turn again, whoever was faster. `scope` as of a message: the model
+    never sees more than the branch to the question, whatever it names.
 
     Raises QueueFull, SentElsewhere or what refuses an answer.
     """
     sent = _sent_before(author, request_id)
     if sent is None:
-        html = mentions.render(
-            text, conversation
-        )  # a long text takes a while, and others wait for the lock
-        written = Written(text, html, request_id=request_id)
+        # A long text takes a while, and others wait for the lock.
+        html = mentions.render(text, conversation)
+        written = Written(text, html, request_id=request_id, scope=scope or {})
         try:
             with audit.action(author, "message.sent", conversation) as act:
                 row = conversations.locked_to_write(conversation, author)
@@ -215,6 +216,7 @@ def _hand_over(conversation: Conversation, turn: QueuedTurn) -> None:
         turn.text,
         turn.html,
         request_id=turn.request_id,
+        scope=turn.scope,
         html_version=turn.html_version,
         public_id=turn.public_id,
     )
@@ -266,6 +268,7 @@ def _add(conversation: Conversation, author: User, written: Written, asked: Aske
         place=max((one["place"] for one in line), default=0) + 1,
         text=written.text,
         html=written.html,
+        scope=written.scope,
         html_version=written.html_version,
         request_id=written.request_id,
         public_id=written.public_id,

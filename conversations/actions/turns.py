@@ -1,8 +1,9 @@
 """What sending writes: a message, and where it asks for one the answer that is to be filled."""
 
 import re
-from dataclasses import KW_ONLY, asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -35,6 +36,7 @@ class Written:
     html: str
     _: KW_ONLY
     request_id: UUID
+    scope: dict[str, Any] = field(default_factory=dict)
     html_version: int = markdown.RENDERER_VERSION
     public_id: str = field(default_factory=public_id)
 
@@ -89,7 +91,7 @@ class Place:
         return self.below or (self.instead and self.instead.parent)
 
     def told(self) -> dict[str, str]:
-        """For the audit trail."""
+        """The names of the messages: for the audit trail, and for forms."""
         places = {"instead": self.instead, "below": self.below}
         return {name: message.public_id for name, message in places.items() if message}
 
@@ -129,7 +131,7 @@ def begin(
     Raises what generations.request does.
     """
     parent = place.parent(conversation)
-    question = _message(conversation, author, written, parent)
+    question = _message(conversation, author, _counted(written, parent), parent)
     choices = generations.request(
         conversation=conversation, question=question, actor=author, asked=asked
     )
@@ -145,7 +147,7 @@ def say(conversation: Conversation, author: User, written: Written, place: Place
     """A message of the branch that asks for no answer: it is read upstream with the next that does.
     As `begin`, and it is refused nothing."""
     parent = place.parent(conversation)
-    said = Said(_message(conversation, author, written, parent))
+    said = Said(_message(conversation, author, replace(written, scope={}), parent))
     _stand_alone(said.message)
     follows = not _decides(conversation, parent, author) and place.is_end
     _tell_added(conversation, said, follows=follows, head=said.message)
@@ -200,6 +202,16 @@ def _message(
         news=conversation.revision + 1,  # under the lock: the one that is counted next
         **asdict(written),
     )
+
+
+def _counted(written: Written, parent: Message | None) -> Written:
+    """With how much its scope leaves of what was said before it; without one that leaves all."""
+    if not written.scope:
+        return written
+    branch = Message.objects.branch_to(parent.pk if parent else None)
+    before = branch.filter(kind=Kind.TURN, deleted_at=None)
+    seen, of = before.within(written.scope).count(), before.count()
+    return replace(written, scope=written.scope | {"seen": seen, "of": of} if seen < of else {})
 
 
 def _stand_alone(message: Message) -> None:

@@ -1,7 +1,7 @@
 """Messages: the nodes of a conversation's tree."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.utils import timezone
@@ -84,6 +84,16 @@ class MessageQuerySet(models.QuerySet["Message"]):
         # A note is as deep as the turn that follows it: "note" comes before "turn".
         return self.filter(id__in=path).order_by("depth", "kind", "pk")
 
+    def within(self, scope: dict[str, Any]) -> Self:
+        """Of a branch, what a scope leaves of it."""
+        return self.filter(_within(self, scope))
+
+    def seen_with(self, question: "Message") -> Self:
+        """Of the branch to a question, what the model is to see of it; the question always."""
+        if not question.scope:
+            return self
+        return self.filter(_within(self, question.scope) | models.Q(pk=question.pk))
+
     def newest_leaf_below(self, message_id: int) -> "Message":
         """Down from this message, at each fork the newest way; in one query however deep."""
         leaf = models.expressions.RawSQL(NEWEST, [message_id])  # noqa: S611 constant, bound
@@ -132,6 +142,17 @@ class MessageQuerySet(models.QuerySet["Message"]):
         )
 
 
+def _within(branch: MessageQuerySet, scope: dict[str, Any]) -> models.Q:
+    match scope:
+        case {"only": names}:
+            return models.Q(public_id__in=names)
+        case {"from": name}:
+            # Nothing is at or below a message that is not on this branch.
+            first = branch.filter(public_id=name).values("depth")[:1]
+            return models.Q(depth__gte=models.Subquery(first))
+    return models.Q()
+
+
 class Message(models.Model):
     public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
     # Without an index of its own: PostgreSQL would take it in the place of `message_by_news`.
@@ -150,6 +171,10 @@ class Message(models.Model):
     # A cache of markdown.render(text), good while the version is the renderer's.
     html = models.TextField(blank=True)
     html_version = models.PositiveIntegerField(default=0)
+    # Of a question: what the model sees of the branch before it. {} is all of it; {"from": public
+    # id} from that message on; {"only": [public ids]}. With it, as the question was put, "seen" of
+    # how many ("of").
+    scope = models.JSONField(default=dict)
     # Made by the page that sent it: sending twice makes one message.
     request_id = models.UUIDField(null=True)
     # The conversation's revision that made it known: as it was sent, or an answer's end. 0 while it

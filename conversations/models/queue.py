@@ -52,6 +52,8 @@ class QueuedTurn(models.Model):
     # Rendered when it was typed: whoever sends it holds the conversation's lock.
     html = models.TextField()
     html_version = models.PositiveIntegerField()
+    # As of a message, not yet counted: what the branch has by then is known when it is sent.
+    scope = models.JSONField(default=dict)
     # As of a message: sending twice queues one turn.
     request_id = models.UUIDField()
     # Its order in the queue; numbers may be missing.

@@ -1,6 +1,6 @@
 """The messages of a conversation: listed, sent, and given as plain Markdown."""
 
-from collections.abc import Mapping
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
@@ -12,8 +12,8 @@ from conversations import access, actions, catalogue, fragments
 from conversations.actions.refusals import Refused
 from conversations.actions.turns import Place, Said, Sent
 from conversations.forms import PlacedMessageForm
-from conversations.models import Author, Conversation, Kind, QueuedTurn, User
-from conversations.views import thread_page
+from conversations.models import Author, Conversation, Kind, QueuedTurn
+from conversations.views import scopes, thread_page
 from conversations.views.requests import SignedInRequest
 
 PAGE = "conversations/thread.html"
@@ -55,7 +55,9 @@ def rewording(request: SignedInRequest, message: str) -> HttpResponse:
         raise Http404
     placed = {"text": row.text, "instead": row.public_id}
     form = PlacedMessageForm(initial=placed, user=request.user)
-    return _composer(request, row.conversation, form)
+    asked_with = {name: row.scope[name] for name in ("from", "only") if name in row.scope}
+    chip = scopes.shown(row.conversation, Place(instead=row), asked_with)
+    return _composer(request, row.conversation, form, scope=chip)
 
 
 @login_required
@@ -80,21 +82,25 @@ def text(request: SignedInRequest, message: str) -> HttpResponse:
 def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
     form = PlacedMessageForm(request.POST, user=request.user)
     if not form.is_valid():
-        return _composer(request, conversation, form, status=422)
+        return _refuse(request, conversation, form, status=422)
     fields = form.cleaned_data
-    place = _place(request.user, conversation, fields)
+    place = scopes.place_of(request.user, conversation, fields)
+    scope = scopes.read(conversation, place, fields)
+    if scope is None:
+        form.add_error("seen", scopes.gone())
+        return _refuse(request, conversation, form, status=422)
     what = {"conversation": conversation, "author": request.user, **form.message()}
     sent: Sent | Said | QueuedTurn
     try:
         if not place.is_end:
-            sent = actions.messages.branch(**what, place=place)
+            sent = actions.messages.branch(**what, place=place, scope=scope)
         elif fields["note"]:
             del what["asked"]
             sent = actions.messages.note(**what)
         else:
-            sent = actions.queue.send(**what)
+            sent = actions.queue.send(**what, scope=scope)
     except Refused as refused:
-        return _composer(request, conversation, form, refused.message, status=409)
+        return _refuse(request, conversation, form, refused.message, status=409)
     # Whoever writes notes goes on with notes, until they say otherwise: the model would read what
     # was meant for people.
     empty = PlacedMessageForm(initial={"note": fields["note"]}, user=request.user)
@@ -109,16 +115,17 @@ def _send(request: SignedInRequest, conversation: Conversation) -> HttpResponse:
     return response
 
 
-def _place(user: User, conversation: Conversation, ids: Mapping[str, str]) -> Place:
-    """By the messages that were named, of this conversation."""
-    named = {
-        name: access.message(user, public_id, to="write")
-        for name in ("instead", "below")
-        if (public_id := ids[name])
-    }
-    if any(message.conversation != conversation for message in named.values()):
-        raise Http404
-    return Place(**named)
+def _refuse(
+    request: SignedInRequest,
+    conversation: Conversation,
+    form: PlacedMessageForm,
+    refusal: str = "",
+    *,
+    status: int,
+) -> HttpResponse:
+    """The composer with what was typed and chosen, and why it was not taken."""
+    scope = scopes.kept(request.user, conversation, form)
+    return _composer(request, conversation, form, refusal, scope=scope, status=status)
 
 
 def _composer(
@@ -127,12 +134,12 @@ def _composer(
     form: PlacedMessageForm | None = None,
     refusal: str = "",
     *,
+    scope: dict[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The composer: emptied, or with what was typed and why it was not taken."""
     context = {
         "conversation": conversation,
-        "composer": thread_page.composer(request.user, form, refusal),
+        "composer": thread_page.composer(request.user, form, refusal) | {"scope": scope},
         "models": catalogue.models_for(request.user),
         "current_model": catalogue.find(conversation.model),
     }

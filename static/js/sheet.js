@@ -5,7 +5,10 @@ import { byId, on } from "./dom.js";
 export function startSheet() {
   const sheet = byId("sheet");
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target === sheet && !sheet.open) sheet.showModal();
+    const { target, requestConfig } = event.detail;
+    if (target !== sheet) {
+      if (sheet.contains(requestConfig?.elt)) sheet.close();
+    } else if (!sheet.open) sheet.showModal();
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.xhr.status === 204 && sheet.contains(event.detail.elt)) sheet.close();

@@ -151,7 +151,7 @@ def test_a_caller_who_stops_reading_costs_no_memory_and_is_cut_off(
         assert line.recv(1_000).startswith(b"HTTP/1.1 200 ")
         highest = 0.0
         begun = time.monotonic()
-        while upstream.open and time.monotonic() - begun < 10:
+        while upstream.open and time.monotonic() - begun < 60:  # far more than it takes
             highest = max(highest, memory(portal.program.process.pid) - before)
             time.sleep(0.05)
         assert not upstream.open

@@ -84,19 +84,21 @@ function showProgress(article, html) {
   showTimes(place);
 }
 
+const known = () => Number(byId("messages").dataset.revision);
+
 function seen(revision) {
-  const list = byId("messages");
-  const mine = Number(list.dataset.revision);
-  if (revision > mine + 1) sync();
-  else if (revision > mine) list.dataset.revision = revision;
+  if (revision > known() + 1) sync();
+  else if (revision > known()) byId("messages").dataset.revision = revision;
 }
 
 const here = (message) => message.c === openConversation() && byId("messages");
+/** What comes late was fetched meanwhile, and more may have happened since. */
+const isNews = (message) => here(message) && message.rev > known();
 
 /** What the socket says about the open thread, by the message's kind. */
 export const threadMessages = {
   watching(message) {
-    if (here(message) && Number(byId("messages").dataset.revision) !== message.rev) sync();
+    if (here(message) && known() !== message.rev) sync();
   },
   key(message) {
     asked = false;
@@ -130,12 +132,12 @@ export const threadMessages = {
     if (article) showProgress(article, message.html);
   },
   added(message) {
-    if (!here(message)) return;
+    if (!isNews(message)) return;
     placeArticles(message.html);
     seen(message.rev);
   },
   settled(message) {
-    if (!here(message)) return;
+    if (!isNews(message)) return;
     if (!settleArticle(message.m, message.html)) sync();
     else seen(message.rev);
   },
@@ -154,6 +156,6 @@ export const threadMessages = {
     if (message.g) {
       const open = [...liveArticles()].some((article) => article.dataset.generation === message.g);
       if (open && message.n !== (shown.get(message.g) ?? 0)) askForKeys();
-    } else if (here(message) && Number(byId("messages").dataset.revision) !== message.rev) sync();
+    } else if (here(message) && known() !== message.rev) sync();
   },
 };

@@ -1,10 +1,11 @@
 """Tabs, restarts, sockets that do not come through, and sessions that end."""
 
+import json
 import signal
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from conversations.models import Conversation, User
 from tests.browser.dictation import Dictate
@@ -155,3 +156,41 @@ def test_a_message_sent_after_being_signed_out_stays_in_the_field(
     send(page, "Is anybody there?")
     expect(page.get_by_text("You were signed out.")).to_be_visible()
     expect(field(page)).to_have_value("Is anybody there?")
+
+
+def test_what_comes_late_takes_nothing_newer_away(
+    visit: Visit, alice: User, conversation: Conversation, dictate: Dictate
+) -> None:
+    """As where the line between processes stands still: what was told then arrives afterwards."""
+    late: list[str | bytes] = []
+    lines: list[WebSocketRoute] = []
+
+    def hold_back(line: WebSocketRoute) -> None:
+        def pass_on(message: str | bytes) -> None:
+            is_late = json.loads(message)["t"] in {"added", "settled"}
+            late.append(message) if is_late else line.send(message)
+
+        lines.append(line)
+        line.connect_to_server().on_message(pass_on)
+
+    asking = visit(alice, f"/c/{conversation.public_id}/")
+    page = asking.context.new_page()
+    page.route_web_socket("**/ws/", hold_back)
+    page.goto(asking.url)
+    until_ready(page)
+    dictation = dictate()
+    send(asking, "One?")
+    dictation.say("One.")
+    dictation.finish()
+    until_settled(asking)
+    until_settled(page)
+    expect(words(page)).to_have_text("One.")
+    page.reload()  # whatever is told from here on is of the past
+    until_ready(page)
+    shown = thread_html(page)
+    assert [json.loads(message)["t"] for message in late] == ["added", "settled"]
+    lines[-1].send(late[0])
+    with page.expect_console_message(lambda heard: "late" in heard.text):
+        page.evaluate("setTimeout(() => console.info('late'), 200)")
+    assert thread_html(page) == shown
+    assert thread_html(asking) == shown

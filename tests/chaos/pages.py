@@ -157,9 +157,9 @@ class Page:
                 shown.tree = parse(message["html"])
             case "frame" if (shown := self._written(message)) is not None:
                 self._grow(shown, message)
-            case "settled":
+            case "settled" if message["rev"] > self._revision:
                 self._settle(message)
-            case "added":
+            case "added" if message["rev"] > self._revision:
                 for name, fresh in _listed(message["html"]):
                     self._place(name, fresh)
                 self._seen(message["rev"])

@@ -264,6 +264,7 @@ def test_one_that_broke_off_is_asked_for_again_in_its_place_by_its_own_model(
     assert Generation.objects.open().get().model == "indigo-owl-4"
     assert not Vote.objects.exists(), "nobody has voted for what is written now"
     end(shared)
-    with pytest.raises(NothingToAnswer):
-        actions.generations.retry(answer=third.message, actor=alice)
+    for replaced_or_done in (third.message, first.message):
+        with pytest.raises(NothingToAnswer):
+            actions.generations.retry(answer=replaced_or_done, actor=alice)
     assert sent.question.children.count() == 4

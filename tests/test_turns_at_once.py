@@ -36,7 +36,7 @@ def somebody_waits() -> bool:
 def test_sending_and_asking_again_at_once_makes_one_turn(
     turn: Turn,
     sent: Sent,
-    conversation: Conversation,
+    shared: Conversation,
     alice: User,
     bob: User,
 ) -> None:
@@ -58,7 +58,7 @@ def test_sending_and_asking_again_at_once_makes_one_turn(
 
     def another() -> Generation:
         assert written.wait(10)
-        return send(conversation, bob)
+        return send(shared, bob)
 
     first, second = at_once(again, another)
     assert isinstance(first, Message)

@@ -89,7 +89,8 @@ def _empty(conversation: Conversation, question: Message) -> Message:
 
 def retry(*, answer: Message, actor: User) -> Message:
     """Another answer to the same question, beside the one there is; in its place where that is one
-    of several drafts of which none was chosen: by the same model, since they are compared."""
+    of several drafts of which none was chosen and it broke off: by the same model, since they are
+    compared."""
     conversation, question = answer.conversation, answer.parent
     if question is None or answer.role != Author.ASSISTANT:
         raise NothingToAnswer
@@ -104,6 +105,8 @@ def retry(*, answer: Message, actor: User) -> Message:
             return choice.message
         last = _newest(answer)
         (model,) = asking.models(row, actor, [last.model])
+        if last.state == State.DONE:
+            raise NothingToAnswer  # people may have read it and voted for it
         message = _empty(row, question)
         decisions.replace(draft, message)
         prompt = Prompt.of(row, question)

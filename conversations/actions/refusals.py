@@ -15,6 +15,7 @@ Refused
 ├── TooManyNotes       as many notes stand under that message as may
 ├── SentElsewhere      the same message was sent in another conversation
 ├── Decided            one of the drafts was chosen already
+├── NotTakingPart      the person takes no part there any more
 ├── NotYours           somebody else said it
 └── NothingToAnswer    there is no question, or nothing to go on from
 """
@@ -109,6 +110,11 @@ class MayNotWrite(Refused):
 class RightLost(Refused):
     def __init__(self) -> None:
         super().__init__(_("You may not write here any more."))
+
+
+class NotTakingPart(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("You take no part here any more."))
 
 
 class NotAnOwner(Refused):

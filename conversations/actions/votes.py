@@ -2,9 +2,9 @@
 
 from django.db import transaction
 
-from conversations import audit, events, fragments
+from conversations import access, audit, events, fragments
 from conversations.actions import conversations, decisions
-from conversations.actions.refusals import Decided
+from conversations.actions.refusals import Decided, NotTakingPart
 from conversations.models import Choice, Conversation, Message, User, Vote
 
 
@@ -12,11 +12,13 @@ def vote(*, answer: Message, person: User, is_given: bool) -> None:
     """Gives the person's only vote to this answer, from wherever it was, or takes it back from
     there. Done twice, it is as it was after the first time.
 
-    Raises Decided where none of these answers waits to be chosen.
+    Raises Decided where none of these answers waits to be chosen, or NotTakingPart.
     """
     conversation = answer.conversation
     with audit.action(person, "draft.voted", conversation, given=is_given):
         row = conversations.locked(conversation)
+        if not access.may(person, row, to="read"):
+            raise NotTakingPart
         draft = decisions.undecided(answer)
         if draft is None:
             raise Decided

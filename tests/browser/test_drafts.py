@@ -1,16 +1,17 @@
 """Several answers side by side: two people watch, vote, and go on with one."""
 
-from pathlib import Path
-
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.dictation import Dictate
+from conversations.models import Conversation, User
+from tests.browser.dictation import Dictate, Dictation
 from tests.browser.test_accessibility import violations
 from tests.browser.thread import (
+    Visit,
     answers,
     for_anybody,
     questions,
     send,
+    stop_button,
     thread_html,
     until_ready,
     until_settled,
@@ -21,13 +22,19 @@ def columns(page: Page) -> Locator:
     return page.locator("#messages .drafts > .draft")
 
 
-def ask_for(page: Page, text: str, *also: str, answers: int = 1) -> None:
+def ask_for(page: Page, text: str, *also: str) -> None:
     page.get_by_role("button", name="Several answers").click()
-    page.get_by_label("Answers of the chosen model").select_option(str(answers))
     for model in also:
         page.locator("#several").get_by_label(model).check()
     page.get_by_role("button", name="Done").click()
     send(page, text)
+
+
+def in_order(*dictations: Dictation) -> list[Dictation]:
+    """Both models are asked at the same time, and who comes first is nobody's promise."""
+    for one in dictations:
+        one.wait_until_asked()
+    return sorted(dictations, key=lambda one: str(one.request["model"]))
 
 
 def until_all_settled(page: Page) -> None:
@@ -39,10 +46,11 @@ def vote(page: Page, number: int) -> Locator:
 
 
 def test_two_people_watch_two_answers_vote_and_go_on_with_one(
-    hers: Page, his: Page, dictate: Dictate, tmp_path: Path
+    hers: Page, his: Page, dictate: Dictate
 ) -> None:
     first, second, third = dictate(), dictate(), dictate()
-    ask_for(hers, "Which?", answers=2)
+    ask_for(hers, "Which?", "indigo-owl-4")
+    first, second = in_order(first, second)
     for page in (hers, his):
         expect(columns(page)).to_have_count(2)
     places = [columns(his).nth(at).bounding_box() for at in (0, 1)]
@@ -92,3 +100,73 @@ def test_two_people_watch_two_answers_vote_and_go_on_with_one(
     his.reload()
     until_ready(his)
     assert thread_html(his) == watched
+
+
+def test_each_is_stopped_and_asked_for_again_alone_and_stop_ends_them_all(
+    hers: Page, his: Page, dictate: Dictate
+) -> None:
+    first, second, third = dictate(), dictate(), dictate()
+    ask_for(hers, "Which?", "indigo-owl-4")
+    first, second = in_order(first, second)
+    first.say("One.")
+    second.say("Two.")
+    for page in (hers, his):
+        expect(columns(page).locator(".text")).to_have_text(["One.", "Two."])
+    columns(his).nth(1).get_by_role("button", name="Stop this answer").click()
+    expect(columns(hers).nth(1)).to_contain_text("Stopped by Bob.")
+    second.wait_until_over()
+    expect(columns(hers).first).to_have_attribute("aria-busy", "true")
+    first.say(" More.")
+    expect(columns(hers).first.locator(".text")).to_have_text("One. More.")
+    stop_button(hers).click()
+    expect(columns(his).first).to_contain_text("Stopped by Alice.")
+    first.wait_until_over()
+    columns(hers).nth(1).get_by_role("button", name="Answer again").click()
+    third.say("Two again.")
+    for page in (hers, his):
+        expect(columns(page).locator(".text")).to_have_text(["One. More.", "Two again."])
+    third.finish()
+    until_all_settled(his)
+    watched = thread_html(his)
+    his.reload()
+    until_ready(his)
+    assert thread_html(his) == watched
+
+
+def test_on_a_phone_they_are_cards_and_the_next_message_goes_on_with_the_one_that_leads(
+    visit: Visit, alice: User, shared: Conversation, dictate: Dictate
+) -> None:
+    page = visit(
+        alice,
+        f"/c/{shared.public_id}/",
+        viewport={"width": 390, "height": 844},
+        is_mobile=True,
+        has_touch=True,
+        color_scheme="dark",
+    )
+    first, second, third = dictate(), dictate(), dictate()
+    page.get_by_role("button", name="Several answers").click()
+    assert violations(page) == []
+    page.get_by_role("button", name="Done").click()
+    ask_for(page, "Which?", "indigo-owl-4")
+    first, second = in_order(first, second)
+    first.say("One.")
+    second.say("Two.")
+    expect(columns(page).locator(".text")).to_have_text(["One.", "Two."])
+    assert violations(page) == []
+    first.finish()
+    second.finish()
+    until_all_settled(page)
+    expect(columns(page).nth(1)).not_to_be_in_viewport(ratio=0.9)
+    columns(page).first.get_by_role("button", name="Next answer").click()
+    expect(columns(page).nth(1)).to_be_in_viewport(ratio=0.9)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert violations(page) == []
+    send(page, "And then?")
+    third.say("Then this.")
+    expect(columns(page)).to_have_count(0)
+    expect(answers(page)).to_have_count(2)
+    expect(answers(page).first).to_contain_text("One.")
+    expect(answers(page).first).to_contain_text("1/2")
+    third.finish()
+    until_settled(page)

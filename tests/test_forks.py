@@ -116,6 +116,16 @@ def test_a_fork_of_a_fork_names_what_wrote_it_first(talk: Conversation, bob: Use
     assert again.title == mine.title
 
 
+def test_names_that_were_called_stay_marked(talk: Conversation, alice: User, bob: User) -> None:
+    actions.messages.send(conversation=talk, author=alice, text="Look, @Bob", request_id=uuid4())
+    end(talk)
+    copy = branch(fork(talk, bob))[-2]
+    marked = copy.html
+    assert "mention" in marked
+    copy.html_version = 0  # as after an upgrade
+    assert copy.rendered == marked
+
+
 def test_forking_twice_before_anything_was_said_gives_one(talk: Conversation, bob: User) -> None:
     mine = fork(talk, bob)
     assert fork(talk, bob) == mine
@@ -304,3 +314,4 @@ def test_reviewers_and_readers_of_shares_see_copies_as_they_see_others(
         text = page.content.decode()
         assert "crimson-falcon-4" in text
         assert "And now?" in text
+    assert transcript.content.decode().count("copied</span>") == 4

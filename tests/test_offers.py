@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from conversations import access, actions
+from conversations import access, actions, events
 from conversations.actions import offers
 from conversations.actions.copies import StillWriting, TooMuchToCopy
 from conversations.actions.offers import NothingToOffer, OfferDecided, PlaceGone, TooManyOffers
@@ -17,6 +17,7 @@ from conversations.models import (
     Author,
     Choice,
     Conversation,
+    Draft,
     Generation,
     Message,
     Offer,
@@ -27,6 +28,7 @@ from conversations.models import (
     User,
     What,
 )
+from tests import drafts
 from tests.browser.rows import add_turn
 from tests.conftest import person
 from tests.queues import end
@@ -379,6 +381,43 @@ def test_what_was_decided_shows_how_and_nothing_of_the_fork(
     assert "That would help." not in page
     with pytest.raises(OfferDecided):
         offers.withdraw(offer=offer, actor=bob)
+
+
+def test_all_hear_of_it_as_it_happens_and_the_maker_of_what_became_of_it(
+    talk: Conversation,
+    mine: Conversation,
+    alice: User,
+    bob: User,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    heard: list[events.Event] = []
+    monkeypatch.setattr(events, "tell", heard.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        offer = make(mine, bob, "Look")
+    with django_capture_on_commit_callbacks(execute=True):
+        offers.take(offer=offer, actor=alice)
+    notices = [event for event in heard if isinstance(event, events.Notice)]
+    assert [(event.user, event.conversation, event.text) for event in notices] == [
+        (alice.public_id, talk.public_id, "Bob offers a branch."),
+        (bob.public_id, talk.public_id, "Alice took your branch."),
+    ]
+    (card,) = [event for event in heard if isinstance(event, events.QueueChanged)]
+    assert offer.public_id in card.html
+
+
+def test_a_branch_that_goes_on_from_one_of_several_drafts_chooses_it(
+    shared: Conversation, alice: User, bob: User
+) -> None:
+    _first, second, _third = drafts.answered(shared, alice)
+    row = fork(shared, bob, at=second)
+    add_turn(row, bob, "More of this", "Yes.")
+    assert drafts.shown(shared)
+    offers.take(offer=make(row, bob), actor=alice)
+    assert texts(shared) == ["Which?", "Answer 1.", "More of this", "Yes."]
+    assert drafts.shown(shared) == []
+    chosen = Draft.objects.exclude(chosen_at=None).get()
+    assert (chosen.message, chosen.chosen_by) == (second, alice)
 
 
 # --- The pages ------------------------------------------------------------------------------------

@@ -221,6 +221,7 @@ def test_after_a_failure_it_waits_until_somebody_sends_the_next(
     send(hers, "One?")
     first.say("Half")
     send(his, "Two?")
+    expect_line("Two?", on=[hers, his])
     first.die()
     for page in (hers, his):
         expect(page.locator("#queue")).to_contain_text("The last answer broke off")

@@ -232,6 +232,33 @@ def test_a_fork_asks_again_with_the_same(talk: Conversation, alice: User) -> Non
     assert not names & set(question().scope["only"])
 
 
+def test_what_comes_back_from_a_fork_asks_again_with_the_same(
+    talk: Conversation, alice: User
+) -> None:
+    talk.refresh_from_db()
+    fork = actions.forks.fork(conversation=talk, actor=alice, at=talk.head)
+
+    def named(text: str) -> str:
+        return fork.messages.get(text=text).public_id
+
+    def bring(text: str, scope: dict[str, Any]) -> None:
+        assert isinstance(ask(fork, alice, scope, text), Sent)
+        end(fork)
+        fork.generations.update(settled_at=timezone.now())
+        offer = actions.offers.make(fork=fork, original=talk, actor=alice, text="")
+        actions.offers.take(offer=offer, actor=alice)
+        talk.refresh_from_db()
+        assert talk.head is not None
+        retry(answer=talk.head, actor=alice)
+
+    bring("Q4", {"only": [named("A1"), named("Q3")]})
+    assert seen() == ["A1", "Q3", "Q4"]
+    end(talk)
+    # Of the second way back the first question is no copy: there is one of it.
+    bring("Q5", {"only": [named("Q2"), named("Q4")]})
+    assert seen() == ["Q2", "Q4", "Q5"]
+
+
 # --- In the page ----------------------------------------------------------------------------------
 
 

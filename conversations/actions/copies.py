@@ -64,7 +64,7 @@ def put(
     `news` is the revision as of which they are unread. Inside the caller's transaction."""
     depth = below.depth + 1 if below else 0
     copies = [_copy(one, into, depth + step, news) for step, one in enumerate(articles)]
-    _copy_scopes(articles, copies)
+    _copy_scopes(articles, copies, below)
     Message.objects.bulk_create(copies, batch_size=AT_ONCE)
     parent = below
     for copy in copies:
@@ -92,15 +92,20 @@ def _copy(article: Article, into: Conversation, depth: int, news: int) -> Messag
     )
 
 
-def _copy_scopes(articles: Sequence[Article], copies: Sequence[Message]) -> None:
-    """What the copied questions were asked with, by the ids that stand there now: of copies, or on
-    the way back of what was copied before. Asked again, they see no more than they did."""
+def _copy_scopes(
+    articles: Sequence[Article], copies: Sequence[Message], below: Message | None
+) -> None:
+    """What the copied questions were asked with, by the ids that they stand under now: asked again,
+    they see what they saw. On the way back some of it was copied before, from there or to there."""
     scopes = [one.message.scope for one in articles if one.message.scope]
     if not scopes:
         return
     named = {name for scope in scopes for name in scope.get("only", [scope.get("from")])}
-    before = Message.objects.filter(public_id__in=named).exclude(copied_from=None)
-    names = dict(before.values_list("public_id", "copied_from__public_id"))
+    from_there = Message.objects.filter(public_id__in=named).exclude(copied_from=None)
+    names = dict(from_there.values_list("public_id", "copied_from__public_id"))
+    above = Message.objects.branch_to(below.pk if below else None)
+    to_there = above.filter(copied_from__public_id__in=named)
+    names |= dict(to_there.values_list("copied_from__public_id", "public_id"))
     for one, copy in zip(articles, copies, strict=True):
         names[one.message.public_id] = copy.public_id
     for one, copy in zip(articles, copies, strict=True):

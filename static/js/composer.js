@@ -154,7 +154,7 @@ function followRequest() {
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     const sender = event.detail.requestConfig?.elt;
-    if (event.detail.target.id === "scope") field().focus();
+    if (event.detail.target?.id === "scope") field().focus();
     if (sender?.id !== "composer") {
       // Said of each node that came.
       if (before !== null && sender?.matches("[hx-target='#composer']")) placed(before, wasNote);

@@ -7,6 +7,7 @@ its `watch`; here the pages are looked at besides.
 import pytest
 from playwright.sync_api import Page, expect
 
+from conversations import actions
 from conversations.actions import people
 from conversations.markdown import render
 from conversations.models import Conversation, Message, State, User
@@ -123,6 +124,28 @@ def test_attacks_in_peoples_messages_and_the_models_reasoning_do_nothing(
     for fold in page.locator("details.reasoning > summary").all()[:5]:
         fold.click()
     assert active(page) == []
+
+
+def test_attacks_in_a_branch_that_is_offered_and_in_what_is_said_of_it_do_nothing(
+    visit: Visit, alice: User, bob: User, shared: Conversation
+) -> None:
+    add_turn(shared, alice, "Why?", "So.")
+    shared.refresh_from_db()
+    fork = actions.forks.fork(conversation=shared, actor=bob, at=shared.head)
+    for text in batches(40):
+        said = add_turn(fork, bob, text, text)
+        said.reasoning = text
+        said.save(update_fields=["reasoning"])
+    page = visit(alice)
+    for text in chunks_of(5_000):
+        offer = actions.offers.make(fork=fork, original=shared, actor=bob, text=text)
+        page.goto(f"/c/{shared.public_id}/")
+        until_ready(page)
+        expect(page.locator("#queue .offer")).to_be_visible()
+        page.goto(f"/o/{offer.public_id}/")
+        until_ready(page)
+        assert page.locator(".offer-text").inner_text().split() == text.split()
+        assert active(page) == []
 
 
 def test_attacks_typed_into_the_field_do_nothing_on_their_way(

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -283,7 +284,7 @@ def test_from_here_on_is_shown_sent_and_cleared(client: Client, talk: Conversati
 
 
 def test_everybody_reads_with_how_much_it_was_asked(
-    client: Client, talk: Conversation, bob: User
+    client: Client, talk: Conversation, bob: User, rita: User
 ) -> None:
     Participant.objects.create(conversation=talk, user=bob, role=Role.VIEWER)
     post(client, talk, sees="only", seen=[name("Q1"), name("A3")])
@@ -293,6 +294,9 @@ def test_everybody_reads_with_how_much_it_was_asked(
     sheet = client.get(f"/g/{Generation.objects.latest('pk').public_id}/request/").content.decode()
     assert "2 of 6 before the question" in sheet
     assert re.findall(r"<pre[^>]*>(.*?)</pre>", sheet) == ["Be brief.", "Q1", "A3", "Q4"]
+    client.force_login(rita, backend="django.contrib.auth.backends.ModelBackend")
+    transcript = client.get(reverse("admin:transcript", args=[talk.public_id])).content.decode()
+    assert transcript.count("asked with 2 of 6 messages") == 1
 
 
 @pytest.mark.parametrize("text", ["", "x" * 101])

@@ -38,8 +38,8 @@ class NameTaken(Refused):
 @transaction.atomic
 def make(*, conversation: Conversation, person: User, name: str, colour: Colour) -> Label:
     """A new one, put on the conversation at once. Raises TooManyLabels or NameTaken."""
+    _lock(person)  # first, as where a person is deleted
     conversations.locked(conversation)
-    _lock(person)
     if person.labels.count() >= settings.LABELS_PER_PERSON:
         raise TooManyLabels(settings.LABELS_PER_PERSON)
     _check_name(person, name)

@@ -245,6 +245,29 @@ def test_a_moment_that_no_wait_could_reach_keeps_nobody_waiting(
     assert len(actions.generations.claim(worker="relay", most=5)) == 1
 
 
+def test_who_asks_much_at_once_holds_up_themselves_alone(
+    alice: User, bob: User, charlie: User, settings: Settings
+) -> None:
+    asked = [(alice, "a1"), (alice, "a2"), (alice, "a3"), (bob, "b1"), (charlie, "c1"), (bob, "b2")]
+    for person, text in asked:
+        row = Conversation.objects.create(title=text, model="crimson-falcon-4")
+        Participant.objects.create(conversation=row, user=person, role=Role.OWNER)
+        send(row, person, text)
+        if text == "a1":  # is written already
+            assert len(actions.generations.claim(worker="relay", most=1)) == 1
+    line = ["b1", "c1", "a2", "b2", "a3"]
+    places = {
+        choice.generation.conversation.title: place
+        for choice, place in actions.generations.waiting()
+    }
+    assert sorted(places, key=lambda title: places[title]) == line
+    claimed = []
+    for _ in line:
+        [choice] = actions.generations.claim(worker="relay", most=1)
+        claimed.append(choice.generation.conversation.title)
+    assert claimed == line
+
+
 def test_a_question_after_a_stop_waits_for_the_stopped_text(
     sent: actions.messages.Sent, conversation: Conversation, alice: User
 ) -> None:

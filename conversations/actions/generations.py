@@ -169,7 +169,7 @@ def claim(*, worker: str, most: int) -> list[Choice]:
     """Takes up to `most` queued generations for this worker, with all that writing them needs: what
     is read after a claim may fail, and nobody would write what was claimed."""
     now = timezone.now()
-    due = Generation.objects.claimable(now)[:most]
+    due = Generation.objects.claimable(now).fairly()[:most]
     rows = Choice.objects.filter(generation__in=due.values("pk"), index=0).order_by("generation")
     claimed: list[Choice] = []
     for choice in rows.select_related("message", "generation__conversation"):
@@ -368,22 +368,11 @@ def waiting(*, most: int = 200) -> list[tuple[Choice, int]]:
     """Who waits, with the place in line: 1 is next; 0 for those that wait for a moment in time."""
     if not Generation.objects.queued().exists():
         return []  # nearly always, and much cheaper than looking for all that is to be shown
-    rows = (
-        Choice.objects.filter(generation__state=State.QUEUED, generation__settled_at=None, index=0)
-        .select_related("message", "generation__conversation")
-        .order_by("generation")[:most]
-    )
-    places = []
-    line = 0
-    now = timezone.now()
-    for choice in rows:
-        until = choice.generation.not_before
-        if until is None or until <= now:
-            line += 1
-            places.append((choice, line))
-        else:
-            places.append((choice, 0))
-    return places
+    line = list(Generation.objects.due(timezone.now()).fairly().values_list("pk", flat=True))
+    rows = Choice.objects.filter(generation__in=Generation.objects.queued(), index=0)
+    rows = rows.select_related("message", "generation__conversation").order_by("generation")
+    places = {generation: place for place, generation in enumerate(line, 1)}
+    return [(choice, places.get(choice.generation_id, 0)) for choice in rows[:most]]
 
 
 class _one_turn:  # noqa: N801  reads as a statement: with _one_turn(): …

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -57,19 +58,32 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """Oldest first. Nothing queued is settled; saying so lets the small index be used."""
         return self.filter(state=State.QUEUED, settled_at=None).order_by("pk")
 
+    def due(self, now: "datetime") -> Self:
+        """Queued, and for no moment in time. Nobody waits for longer than UPSTREAM_RETRY_BUDGET: a
+        moment beyond it was written by a clock that goes, or went, ahead of ours."""
+        longest = now + timedelta(seconds=settings.UPSTREAM_RETRY_BUDGET)
+        due = models.Q(not_before=None) | models.Q(not_before__lte=now)
+        return self.queued().filter(due | models.Q(not_before__gt=longest))
+
     def claimable(self, now: "datetime") -> Self:
-        """Queued and due, oldest first. A conversation whose stopped answer is still being put
-        away waits, since its text belongs to the next question; other answers to the same one need
-        not. Nobody waits for longer than
-        UPSTREAM_RETRY_BUDGET: a moment beyond it was written by a clock that goes, or went,
-        ahead of ours."""
+        """Queued and due. A conversation whose stopped answer is still being put away waits, since
+        its text belongs to the next question; other answers to the same one need not."""
         unsettled = Generation.objects.filter(
             conversation=models.OuterRef("conversation"), state=State.STOPPED, settled_at=None
         ).exclude(question=models.OuterRef("question"))
-        longest = now + timedelta(seconds=settings.UPSTREAM_RETRY_BUDGET)
-        due = models.Q(not_before=None) | models.Q(not_before__lte=now)
-        due |= models.Q(not_before__gt=longest)
-        return self.queued().filter(due, ~models.Exists(unsettled))
+        return self.due(now).filter(~models.Exists(unsettled))
+
+    def fairly(self) -> Self:
+        """In the order in which they are answered where there is no room for all: of each person
+        one after the other, so that who asks much at once holds up themselves alone. Those of a
+        person that are written already count before; of one person the oldest comes first."""
+        running = Generation.objects.filter(
+            state=State.RUNNING, requested_by=models.OuterRef("requested_by")
+        )
+        number = running.order_by().values("requested_by").annotate(n=models.Count("pk"))
+        before = Coalesce(models.Subquery(number.values("n")), 0)
+        own = models.Window(RowNumber(), partition_by="requested_by", order_by="pk")
+        return self.annotate(place=before + own).order_by("place", "pk")
 
     def claimed(self) -> Self:
         """Some worker's to write: running, or stopped with text not yet put away."""

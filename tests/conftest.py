@@ -63,12 +63,12 @@ def impatient(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Connections made from now on hardly wait for locks."""
     options = connection.settings_dict["OPTIONS"]
     if connection.vendor == "sqlite":
-        monkeypatch.setitem(options, "timeout", 0.05)
+        monkeypatch.setitem(options, "timeout", 0.3)
         connection.close()
         yield
         connection.close()
         return
-    monkeypatch.setitem(options, "options", "-c lock_timeout=50")
+    monkeypatch.setitem(options, "options", "-c lock_timeout=300")
     relays.empty_the_pool()
     yield
     relays.empty_the_pool()

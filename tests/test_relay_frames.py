@@ -291,6 +291,7 @@ async def test_a_viewer_that_catches_up_gets_one_keyframe(
         for number in range(12):
             dictation.say(f"word{number} ")
             await good.next("frame", number + 1)
+        await until(lambda: name in slow.answers)
         assert slow.answers[name].seq < good.answers[name].seq
         keys = len(slow.all("key"))
         await slow.send({"t": "ack", "n": len(slow.received)})

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from conversations import access
 from conversations.actions import offers
+from conversations.actions.messages import title_from
 from conversations.actions.refusals import Refused
 from conversations.forms_sharing import OfferForm
 from conversations.fragments import Article
@@ -114,7 +115,7 @@ def _decided(
 
 def _compared(offer: Offer) -> dict[str, Any]:
     """`now` and `offered`, both from where they part, the beginning of each; how many `more` there
-    are; and the message `before` both."""
+    are; and how the message `before` both begins."""
     here, there = _path(offer.conversation.head_id), _path(offer.base_id)
     common = 0
     while here[common : common + 1] and here[common : common + 1] == there[common : common + 1]:
@@ -125,7 +126,7 @@ def _compared(offer: Offer) -> dict[str, Any]:
     rows = offer.messages().for_thread().prefetch_related("versions")
     offered += [Article.as_it_was(row, offer.offered_at) for row in rows[: most - len(offered)]]
     return {
-        "before": _rows(here[common - 1 : common]).first() if common else None,
+        "before": title_from(_rows(here[common - 1 : common])[0].text) if common else "",
         "now": now,
         "offered": offered,
         "more_now": len(here) - common - len(now),

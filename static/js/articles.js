@@ -122,6 +122,7 @@ function morph(old, fresh) {
     }
     for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
     if (!grows) showText(kept, next);
+    else if (kept.firstChild) keepProgress(old, fresh);
     keepOpen(old, fresh);
     const gone = [...old.children].filter((child) => child !== kept);
     const parts = [...fresh.children];
@@ -134,6 +135,12 @@ function morph(old, fresh) {
   markOwn(old);
   showTimes(old);
   window.htmx?.process(old);
+}
+
+/** The words that grow here are further than the table, and what is said of them. */
+function keepProgress(old, fresh) {
+  const [was, is] = [old, fresh].map((article) => article.querySelector("[data-progress]"));
+  if (was) is?.replaceChildren(...was.childNodes);
 }
 
 /** An article is the same for all who see it; what only its author may do is shown by this. */

@@ -71,6 +71,7 @@ def test_two_people_watch_two_answers_vote_and_go_on_with_one(
 
     vote(his, 2).check()
     expect(columns(hers).nth(1).locator(".voters")).to_have_attribute("title", "Bob")
+    expect(columns(hers).nth(1).locator("[data-progress]")).to_have_text("writing")
     expect(vote(his, 2)).to_be_checked()
     expect(vote(his, 2)).to_be_focused()
     expect(vote(hers, 2)).not_to_be_checked()

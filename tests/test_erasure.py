@@ -115,6 +115,33 @@ def test_where_nobody_else_is_it_is_deleted(
     assert Message.objects.filter(conversation=conversation).exists()
 
 
+def test_whoever_owned_nothing_leaves_everybody_as_they_are(
+    conversation: Conversation, alice: User, bob: User, operator: User
+) -> None:
+    """Also where who owns it is suspended, and comes back some day."""
+    for reader in (bob, person("Vera")):
+        Participant.objects.create(conversation=conversation, user=reader, role=Role.VIEWER)
+    people.suspend(user=alice, actor=operator)
+    erasure.erase(user=bob, actor=operator)
+    assert roles(conversation) == {"Alice": "owner", "Vera": "viewer"}
+    erasure.erase(user=User.objects.get(name="Vera"), actor=operator)
+    conversation.refresh_from_db()
+    assert conversation.deleted_at is None
+
+
+def test_what_broke_off_is_gone_on_with(
+    shared: Conversation, alice: User, bob: User, operator: User
+) -> None:
+    """As after the death of the process between two steps."""
+    people.suspend(user=bob, actor=operator)
+    erasure._leave(shared, bob, operator)
+    erasure._leave(shared, bob, operator)  # who is out already
+    assert roles(shared) == {"Alice": "owner"}
+    erasure.erase(user=bob, actor=operator)
+    bob.refresh_from_db()
+    assert bob.erased_at is not None
+
+
 def test_only_operators_do_it_to_others_and_once(alice: User, bob: User, operator: User) -> None:
     with pytest.raises(NotForOneself):
         erasure.erase(user=operator, actor=operator)

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from conversations import access, actions
+from conversations.actions import erasure
 from conversations.actions.messages import Sent
 from conversations.actions.refusals import TurnRunning
 from conversations.models import Conversation, Generation, Message, State, User
@@ -64,3 +65,32 @@ def test_sending_and_asking_again_at_once_makes_one_turn(
     assert isinstance(first, Message)
     assert isinstance(second, TurnRunning)
     assert Generation.objects.open().count() == 1
+
+
+def test_who_is_deleted_while_they_send_holds_nobody_up(
+    shared: Conversation, bob: User, operator: User
+) -> None:
+    """Their message holds the conversation, and at its end looks at their row."""
+    written = threading.Event()
+
+    def pause(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith('INSERT INTO "conversations_message"'):
+            written.set()
+            deadline = time.monotonic() + 2
+            while not somebody_waits() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return result
+
+    def sends() -> Generation:
+        with connection.execute_wrapper(pause):
+            return send(shared, bob)
+
+    def erases() -> None:
+        assert written.wait(10)
+        erasure.erase(user=bob, actor=operator)
+
+    sent, erased = at_once(sends, erases)
+    assert isinstance(sent, Generation)
+    assert erased is None
+    assert not shared.participants.filter(user=bob).exists()

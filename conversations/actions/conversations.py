@@ -187,7 +187,7 @@ def delete(*, conversation: Conversation, actor: User) -> None:
     Raises NotAnOwner.
     """
     with audit.action(actor, "conversation.deleted", conversation):
-        _lock_where_offered(conversation)
+        lock_where_offered(conversation)
         locked_to_own(conversation, actor)
         hide(conversation)
 
@@ -195,7 +195,7 @@ def delete(*, conversation: Conversation, actor: User) -> None:
 def hide(conversation: Conversation) -> None:
     """From all who take part, inside the caller's transaction, with the conversation locked."""
     changed(conversation, deleted_at=timezone.now())
-    if offered_to := _lock_where_offered(conversation):
+    if offered_to := lock_where_offered(conversation):
         queue_changed(offered_to)
     for participant in conversation.participants.select_related("user"):
         RightsChange.objects.create(user=participant.user, conversation=conversation)
@@ -205,14 +205,14 @@ def hide(conversation: Conversation) -> None:
 
 def restore(*, conversation: Conversation, actor: User) -> None:
     with audit.action(actor, "conversation.restored", conversation):
-        offered_to = _lock_where_offered(conversation)
+        offered_to = lock_where_offered(conversation)
         changed(conversation, deleted_at=None)
         if offered_to:
             queue_changed(offered_to)
         tell_rows(conversation, moves=False)
 
 
-def _lock_where_offered(fork: Conversation) -> Conversation | None:
+def lock_where_offered(fork: Conversation) -> Conversation | None:
     """Where its branch is shown to others and is gone with it: locked, as always before a fork."""
     offer = Offer.objects.filter(fork=fork, state=OfferState.OPEN).first()
     return locked(offer.conversation) if offer else None

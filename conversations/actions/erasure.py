@@ -5,6 +5,7 @@ theirs alone are deleted. Use of models stays in the ledger, and the audit trail
 """
 
 from allauth.account.models import EmailAddress
+from django.db import transaction
 from django.db.models import Case, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,7 +17,6 @@ from conversations.models import (
     Conversation,
     Participant,
     QueuedTurn,
-    RightsChange,
     Role,
     TeamMember,
     User,
@@ -28,7 +28,11 @@ NOWHERE = "deleted.invalid"
 
 
 def erase(*, user: User, actor: User) -> None:
-    """Takes away all that the account is and may. Doing it twice changes nothing.
+    """Takes away all that the account is and may. What broke off is gone on with by doing it again;
+    done twice it changes nothing.
+
+    First the person is shut out. Then each conversation is left in a transaction of its own, since
+    they may be many and nobody else is to wait for all of them. The name goes last.
 
     Raises NotForOneself or NotAnOperator.
     """
@@ -36,24 +40,21 @@ def erase(*, user: User, actor: User) -> None:
         raise NotForOneself
     if not people.is_operator(actor):
         raise NotAnOperator
+    if user.erased_at is not None:
+        return
+    people.suspend(user=user, actor=actor)
+    for conversation in _where_they_are(user):
+        _leave(conversation, user, actor)
     with audit.action(actor, "person.erased", user):
-        row = User.objects.select_for_update().get(pk=user.pk)
-        if row.erased_at is not None:
-            return
-        RightsChange.objects.create(user=row)  # before those of each conversation
-        for conversation in _where_they_are(row):
-            _leave(conversation, row, actor)
-        Participant.objects.filter(user=row).delete()  # of what was deleted already
-        for key in row.keys.kept():
+        Participant.objects.filter(user=user).delete()  # of what was deleted already
+        for key in user.keys.kept():
             keys.revoke(key=key, actor=actor)
-        for grant in row.review_grants.filter(revoked_at=None):
+        for grant in user.review_grants.filter(revoked_at=None):
             people.revoke_review(grant=grant, actor=actor)
-        row.labels.all().delete()
-        TeamMember.objects.filter(user=row).delete()
-        EmailAddress.objects.filter(user=row).delete()
-        links.void(user=row)
-        people.end_sessions(row)
-        _unname(row)
+        TeamMember.objects.filter(user=user).delete()
+        EmailAddress.objects.filter(user=user).delete()
+        links.void(user=user)
+        _unname(user)
 
 
 def _unname(user: User) -> None:
@@ -72,22 +73,35 @@ def _where_they_are(user: User) -> list[Conversation]:
     return list(rows.order_by("pk"))
 
 
+@transaction.atomic
 def _leave(conversation: Conversation, user: User, actor: User) -> None:
-    """Somebody else owns it then: of those who are left the first with the highest role."""
+    conversations.lock_where_offered(conversation)
     row = conversations.locked(conversation)
-    others = row.participants.exclude(user=user).filter(user__is_active=True)
-    if not others.exists():
+    mine = row.participants.filter(user=user).first()
+    if mine is None:
+        return  # left or removed meanwhile
+    if mine.role == Role.OWNER and not _hand_on(row, user, actor):
         conversations.hide(row)
+        mine.delete()
         return
     if QueuedTurn.objects.filter(conversation=row, author=user).delete()[0]:
         conversations.queue_changed(row)
-    mine = row.participants.get(user=user)
-    if not others.filter(role=Role.OWNER).exists():
-        rank = Case(When(role=Role.EDITOR, then=Value(0)), default=Value(1))
-        heir = others.select_related("user").order_by(rank, "joined_at", "pk")[0]
-        participants.set_roles(row, actor, {heir.user: Role.OWNER})
     history.note(row, actor, What.REMOVED, person=user, before=mine.role)
     mine.delete()
     gone = events.ConversationGone(user.public_id, row.public_id, What.REMOVED)
     events.on_commit(gone)
     participants.tell(row)
+
+
+def _hand_on(conversation: Conversation, user: User, actor: User) -> bool:
+    """Somebody else owns it, or does from now on: of those who are left the first with the highest
+    role. False where nobody is left."""
+    others = conversation.participants.exclude(user=user)
+    here = others.filter(user__is_active=True)
+    if here.filter(role=Role.OWNER).exists():
+        return True
+    rank = Case(When(role=Role.EDITOR, then=Value(0)), default=Value(1))
+    heir = here.select_related("user").order_by(rank, "joined_at", "pk").first()
+    if heir is not None:
+        participants.set_roles(conversation, actor, {heir.user: Role.OWNER})
+    return heir is not None or others.filter(role=Role.OWNER).exists()

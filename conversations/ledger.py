@@ -1,6 +1,7 @@
 """Reserves and settles usage: one record for each generation and each call of a program.
 
     reserve(call, …)      before anything is sent; raises OverBudget
+    lock(person, models)  before several calls are reserved in one transaction
     renew(references)     a call under way is still alive
     settle(reference, …)  when the upstream has ended, in the transaction that says so
     sweep()               settles what nobody renewed
@@ -155,7 +156,7 @@ def reserve(
     OverBudget, and then has changed nothing. Inside a transaction, reserve last. With `lease`, it
     has to be renewed within LEDGER_LEASE_SECONDS."""
     now = timezone.now()
-    team = _team_of(call)
+    team = _team_of(call.person, call.model.teams)
     holding = Budget.objects.holding(user=call.person, team=team, key=call.key)
     budgets = list(holding.select_related("team"))
     longest = settings.BUDGET_ANSWER_TOKENS if max_tokens is None else max_tokens
@@ -185,6 +186,19 @@ def reserve(
             holds=holds,
         )
     return Hold(call.reference, longest if budgets else max_tokens)
+
+
+def lock(person: User, models: Collection[Model]) -> None:
+    """Locks all counters that the chat's calls of these models have to fit into, each in its turn:
+    reserving one call after the other would come back to budgets before those of the first."""
+    teams = {_team_of(person, some) for some in {model.teams for model in models}}
+    if len(teams) == 1:
+        return  # and so the same budgets, which the first call locks for all
+    now = timezone.now()
+    found = [Budget.objects.holding(user=person, team=team, key="") for team in teams]
+    budgets = {budget.pk: budget for some in found for budget in some}
+    for _pk, budget in sorted(budgets.items()):
+        BudgetCounter.objects.select_for_update().get(pk=_counter(budget, now))
 
 
 def _hold(budget: Budget, amount: int, now: datetime) -> list[object]:
@@ -223,11 +237,12 @@ def _used_since(budget: Budget, since: datetime) -> int:
     return int(records.aggregate(sum=Sum(F("prompt_tokens") + F("completion_tokens")))["sum"] or 0)
 
 
-def _team_of(call: Call) -> int | None:
-    """Whose budget it counts for: the person's first team, among those that the model is for."""
-    teams = TeamMember.objects.filter(user=call.person).order_by("pk")
-    if call.model.teams:
-        teams = teams.filter(team__in=call.model.teams)
+def _team_of(person: User, some: Collection[int]) -> int | None:
+    """Whose budget a call counts for: the person's first team, among `some` that the model is for,
+    or all."""
+    teams = TeamMember.objects.filter(user=person).order_by("pk")
+    if some:
+        teams = teams.filter(team__in=some)
     return teams.values_list("team_id", flat=True).first()
 
 

@@ -5,16 +5,33 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from conversations import access, actions
+from conversations import access, actions, catalogue, ledger
 from conversations.actions import erasure
+from conversations.actions.asking import Asked
 from conversations.actions.messages import Sent
 from conversations.actions.refusals import TurnRunning
-from conversations.models import Conversation, Generation, Message, State, User
+from conversations.models import (
+    Budget,
+    BudgetCounter,
+    Conversation,
+    Generation,
+    LanguageModel,
+    Message,
+    Participant,
+    Role,
+    Scope,
+    State,
+    Team,
+    TeamMember,
+    User,
+)
 from tests.relays import database_url, send
 from tests.test_actions_generations import ended
 from tests.test_actions_messages import at_once
@@ -94,3 +111,54 @@ def test_who_is_deleted_while_they_send_holds_nobody_up(
     assert isinstance(sent, Generation)
     assert erased is None
     assert not shared.participants.filter(user=bob).exists()
+
+
+def another_of(person: User, model: str = "crimson-falcon-4") -> Conversation:
+    conversation = Conversation.objects.create(title="Another", model=model)
+    Participant.objects.create(conversation=conversation, user=person, role=Role.OWNER)
+    return conversation
+
+
+def test_drafts_by_the_same_models_in_either_order_wait_for_each_other_once(
+    conversation: Conversation, alice: User, bob: User
+) -> None:
+    """Each model counts for a team of its own, so that the drafts' budgets are not the same."""
+    names = ("crimson-falcon-4", "indigo-owl-4")
+    for name in names:
+        team = Team.objects.create(name=name)
+        TeamMember.objects.bulk_create(TeamMember(team=team, user=one) for one in (alice, bob))
+        model = LanguageModel.objects.create(
+            model_id=name, upstream="main", edited_at=timezone.now()
+        )
+        model.teams.add(team)
+        budget = Budget.objects.create(scope=Scope.TEAM, team=team, limit=10**9)
+        today = ledger.period_start(budget.period, timezone.now())
+        BudgetCounter.objects.create(budget=budget, starts=today)
+    catalogue.refresh()
+    reserved: set[int] = set()
+
+    def pause(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith('UPDATE "conversations_budgetcounter"'):
+            reserved.add(threading.get_ident())
+            deadline = time.monotonic() + 5
+            while len(reserved) < 2 and not somebody_waits() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return result
+
+    def asks(where: Conversation, person: User, also: str) -> Callable[[], Sent]:
+        def work() -> Sent:
+            with connection.execute_wrapper(pause):
+                return actions.messages.send(
+                    conversation=where,
+                    author=person,
+                    text="Which?",
+                    request_id=uuid4(),
+                    asked=Asked(also=(also,)),
+                )
+
+        return work
+
+    first, second = names
+    at_once(asks(conversation, alice, second), asks(another_of(bob, second), bob, first))
+    assert Generation.objects.open().count() == 4

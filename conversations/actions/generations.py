@@ -72,6 +72,7 @@ def request(
         Draft.objects.bulk_create(
             Draft(question=question, number=number, message=answer) for number, answer in numbered
         )
+        ledger.lock(actor, models)
     return [
         _queue(prompt, model, answer, actor, draft=number, drafts=drafts)
         for number, (model, answer) in enumerate(zip(models, answers, strict=True))

@@ -174,8 +174,6 @@ def test_only_who_takes_part_reads_it_and_only_who_writes_decides(
     assert signed_in(bob).get(path).status_code == 404
     assert signed_in(bob).get(f"/c/{mine.public_id}/offers/").status_code == 404
     assert signed_in(bob).get(f"/c/{mine.public_id}/").status_code == 200
-    # It was offered while he might, and the others still have it.
-    assert "That would help." in page_of(signed_in(alice), offer)
 
 
 def test_who_lost_a_right_meanwhile_neither_offers_nor_decides(
@@ -192,6 +190,40 @@ def test_who_lost_a_right_meanwhile_neither_offers_nor_decides(
     offers.withdraw(offer=offer, actor=bob)
     with pytest.raises(NotAnOwner):
         make(mine, alice)
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_with_its_maker_an_offer_goes_and_stays_gone(
+    talk: Conversation,
+    mine: Conversation,
+    alice: User,
+    bob: User,
+    is_removed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    hidden, hers = fork(talk, bob, at=branch(talk)[0]), fork(talk, alice)
+    add_turn(hidden, bob, "Deleted meanwhile", "Yes.")
+    add_turn(hers, alice, "Of who stays", "Yes.")
+    gone, staying = [make(mine, bob), make(hidden, bob)], make(hers, alice)
+    actions.conversations.delete(conversation=hidden, actor=bob)
+    seen = Conversation.objects.get(pk=mine.pk).revision
+    heard: list[events.Event] = []
+    monkeypatch.setattr(events, "tell", heard.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        if is_removed:
+            actions.participants.remove(conversation=talk, actor=alice, person=bob)
+        else:
+            actions.participants.leave(conversation=talk, person=bob)
+    actions.conversations.restore(conversation=hidden, actor=bob)
+    assert list(Offer.objects.open()) == [staying]
+    actor = alice if is_removed else bob
+    assert talk.changes.filter(what=What.WITHDREW, actor=actor, person=bob).count() == 2
+    assert f"{actor.name} withdrew it." in page_of(signed_in(alice), gone[0])
+    (card,) = [event for event in heard if isinstance(event, events.QueueChanged)]
+    assert [one.public_id in card.html for one in (*gone, staying)] == [False, False, True]
+    assert Conversation.objects.get(pk=mine.pk).revision > seen
+    assert "nobody else sees it" in signed_in(bob).get(f"/c/{mine.public_id}/").content.decode()
 
 
 def test_with_its_fork_an_offer_is_gone_until_that_is_restored(

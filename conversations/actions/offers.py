@@ -81,7 +81,7 @@ def make(*, fork: Conversation, original: Conversation, actor: User, text: str) 
         offer = _cut(here, there)
         copies.check(offer.messages())
         offer.text, offer.offered_by = text, actor
-        _replace(here, actor)
+        _take_back(here, actor)
         offer.save()
         history.note(there, actor, What.OFFERED)
         conversations.queue_changed(there, active=True)
@@ -132,7 +132,7 @@ def _cut(fork: Conversation, original: Conversation) -> Offer:
     raise NothingToOffer
 
 
-def _replace(fork: Conversation, actor: User) -> None:
+def _take_back(fork: Conversation, actor: User) -> None:
     Offer.objects.filter(fork=fork, state=OfferState.OPEN).update(
         state=OfferState.WITHDRAWN, decided_by=actor, decided_at=timezone.now()
     )
@@ -188,6 +188,20 @@ def withdraw(*, offer: Offer, actor: User) -> None:
             raise RightLost
         if _decide(offer, original, actor, OfferState.WITHDRAWN):
             conversations.queue_changed(original)
+
+
+def withdraw_all(*, conversation: Conversation, person: User, actor: User) -> None:
+    """What the person offers there and could not withdraw any more, since they go. Inside the
+    caller's transaction, with the conversation locked."""
+    rows = conversation.offers.filter(offered_by=person, state=OfferState.OPEN)
+    offers = list(rows.select_related("fork").order_by("fork_id"))
+    for offer in offers:
+        _take_back(offer.fork, actor)
+        audit.record(actor, "offer.withdrawn", conversation, offer=offer.public_id)
+        history.note(conversation, actor, What.WITHDREW, person=person)
+        _tell_fork(offer.fork)
+    if offers:
+        conversations.queue_changed(conversation)
 
 
 def _decide(offer: Offer, original: Conversation, actor: User, state: OfferState) -> bool:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from conversations import audit, events
-from conversations.actions import conversations, history
+from conversations.actions import conversations, history, offers
 from conversations.actions.refusals import Refused
 from conversations.models import Conversation, Participant, RightsChange, Role, Team, User, What
 
@@ -169,6 +169,7 @@ def _take_out(conversation: Conversation, actor: User, person: User, what: What)
     _check_another_owner(conversation, person)
     history.note(conversation, actor, what, person=person, before=participant.role)
     participant.delete()
+    offers.withdraw_all(conversation=conversation, person=person, actor=actor)
     RightsChange.objects.create(user=person, conversation=conversation)
     gone = events.ConversationGone(person.public_id, conversation.public_id, what)
     events.on_commit(gone)

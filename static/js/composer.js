@@ -12,6 +12,7 @@ const requestId = () => document.querySelector("[data-request-id]");
 const isNote = () => document.querySelector("#composer [name=note]")?.checked || undefined;
 
 let onItsWay = null; // what the running request carries: {text, requestId}
+let isNext = false; // what stands in the field was to be sent while another was on its way
 let aside = null; // what was being written when an earlier question was taken up: {conversation, text, note}
 
 function grow() {
@@ -101,6 +102,8 @@ function arrived(conversation, typedMeanwhile) {
   else takeBack();
   adoptComposer({ focus: true });
   toLatest();
+  // Not at once: htmx does not know the new form yet.
+  if (rest && isNext) setTimeout(() => byId("composer")?.requestSubmit());
 }
 
 /** A turn that its author withdrew is a text to write on. By htmx no answer would come: when it is
@@ -167,6 +170,7 @@ function followRequest() {
       // Refused: it was not taken, so the next try is a new message.
       if (before !== onItsWay.text) write(before);
       onItsWay = null;
+      isNext = false;
       // A setting that is wrong has been shown, and has the focus.
       adoptComposer({ focus: !document.querySelector("#settings:popover-open") });
     }
@@ -180,6 +184,10 @@ export function startComposer() {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     if (text.value.trim()) text.form.requestSubmit();
+  });
+  // While one is on its way htmx lets nothing follow: it is sent as soon as that has arrived.
+  on("submit", "#composer", () => {
+    isNext = Boolean(onItsWay) && field().value !== onItsWay.text;
   });
   on("click", "[data-prompt]", (_event, button) => {
     write(button.dataset.prompt);

@@ -103,6 +103,20 @@ def test_shift_enter_breaks_the_line(page: Page, upstream: ScriptedUpstream) -> 
 # --- Kept -----------------------------------------------------------------------------------------
 
 
+def test_what_is_sent_while_another_is_on_its_way_follows_it(page: Page, dictate: Dictate) -> None:
+    first = dictate()
+    send(page, "First")
+    first.say("Answering")
+    expect(words(page)).to_have_text("Answering")
+    delay(page, "**/messages/", 700)
+    send(page, "Waits")
+    field(page).press("Enter")  # the same again, by habit
+    send(page, "Follows")
+    expect(page.locator("#queue .turn-text")).to_have_text(["Alice Waits", "Alice Follows"])
+    expect(field(page)).to_have_value("")
+    first.die()
+
+
 def test_while_the_queue_is_full_sending_is_refused_and_the_text_stays(
     page: Page, dictate: Dictate, watch: Watch
 ) -> None:

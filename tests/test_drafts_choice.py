@@ -5,23 +5,27 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from conversations import actions
-from conversations.actions.asking import Asked
+from conversations import actions, catalogue
+from conversations.actions.asking import ONE, Asked
 from conversations.actions.refusals import (
     Decided,
     NotTakingPart,
     TurnRunning,
 )
+from conversations.actions.turns import Place
 from conversations.models import (
     Audience,
     Conversation,
+    LanguageModel,
     Participant,
     Role,
     User,
     decisions,
 )
 from tests.drafts import (
+    BROKEN,
     answered,
     answers,
     ask,
@@ -52,6 +56,64 @@ def test_a_vote_is_given_moved_and_taken_back(shared: Conversation, alice: User,
     assert votes(shared) == [[], ["Alice", "Bob"], []], "there was none to take back"
     actions.votes.vote(answer=second, person=bob, is_given=False)
     assert votes(shared) == [[], ["Alice"], []]
+
+
+def test_nobody_votes_for_what_is_on_a_branch_that_was_left(
+    shared: Conversation, alice: User, bob: User
+) -> None:
+    """Pages that show the other branch would be told of an answer that is not in it."""
+    first = ask(shared, alice, ONE)
+    settle(claimed()[0])
+    drafts = answered(shared, alice)
+    actions.messages.branch(
+        conversation=shared,
+        author=alice,
+        text="Another beginning",
+        request_id=uuid4(),
+        place=Place(instead=first.question),
+    )
+    with pytest.raises(Decided):
+        actions.votes.vote(answer=drafts[1], person=bob, is_given=True)
+
+
+def test_of_what_waits_another_model_that_is_offered_no_more_is_left_out(
+    shared: Conversation, alice: User
+) -> None:
+    ask(shared, alice, ONE)
+    actions.queue.send(
+        conversation=shared,
+        author=alice,
+        text="And both?",
+        request_id=uuid4(),
+        asked=Asked(1, ("indigo-owl-4",)),
+    )
+    settle(claimed()[0])
+    LanguageModel.objects.create(
+        model_id="indigo-owl-4", upstream="main", edited_at=timezone.now(), is_offered=False
+    )
+    catalogue.forget()
+    assert actions.queue.sweep() == 1
+    assert [choice.generation.model for choice in claimed()] == [shared.model]
+
+
+def test_the_queue_goes_on_below_a_branch_that_was_taken(
+    shared: Conversation, alice: User, bob: User
+) -> None:
+    """Whatever became of the answer that stood there before."""
+    ask(shared, alice, ONE)
+    settle(claimed()[0])
+    shared.refresh_from_db()
+    fork = actions.forks.fork(conversation=shared, actor=bob, at=shared.head)
+    ask(fork, bob, ONE)
+    settle(claimed()[0])
+    fork.refresh_from_db()
+    offer = actions.offers.make(fork=fork, original=shared, actor=bob, text="")
+    ask(shared, alice, ONE)
+    actions.queue.send(conversation=shared, author=alice, text="More", request_id=uuid4())
+    settle(claimed()[0], BROKEN)
+    assert actions.queue.sweep() == 0
+    actions.offers.take(offer=offer, actor=bob)
+    assert actions.queue.sweep() == 1
 
 
 def test_viewers_vote_and_only_who_takes_part(

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from conversations import access
@@ -179,3 +180,4 @@ def test_in_the_admin_it_is_asked_first(
     browser.get(PEOPLE)  # says once whom it was
     assert alice.email not in browser.get(PEOPLE).content.decode()
     assert browser.get(f"{PEOPLE}{alice.pk}/change/").status_code == 302
+    assert not LogEntry.objects.exists()  # which the admin's first page would show

@@ -225,7 +225,8 @@ def _hand_over(conversation: Conversation, turn: QueuedTurn) -> None:
 
 
 def _asked(turn: QueuedTurn) -> Asked:
-    return Asked(turn.answers, tuple(turn.also))
+    """Without other models that are not offered any more: what remains can be answered."""
+    return Asked(turn.answers, tuple(asking.offered(turn.author, turn.also)))
 
 
 def _where(sent: Sent | Said | QueuedTurn) -> int:

@@ -5,7 +5,7 @@ from django.db import transaction
 from conversations import access, audit, events, fragments
 from conversations.actions import conversations, decisions
 from conversations.actions.refusals import Decided, NotTakingPart
-from conversations.models import Choice, Conversation, Message, User, Vote
+from conversations.models import Choice, Conversation, Draft, Message, User, Vote
 
 
 def vote(*, answer: Message, person: User, is_given: bool) -> None:
@@ -20,7 +20,7 @@ def vote(*, answer: Message, person: User, is_given: bool) -> None:
         if not access.may(person, row, to="read"):
             raise NotTakingPart
         draft = decisions.undecided(answer)
-        if draft is None:
+        if draft is None or not _is_shown(draft, row):
             raise Decided
         mine = Vote.objects.filter(question=draft.question_id, person=person)
         before = mine.select_related("draft").first()
@@ -31,6 +31,12 @@ def vote(*, answer: Message, person: User, is_given: bool) -> None:
             Vote.objects.create(question_id=draft.question_id, person=person, draft=draft)
         changed = [draft] if before is None else [before.draft, draft]
         _tell(row, {one.message_id for one in changed})
+
+
+def _is_shown(draft: Draft, conversation: Conversation) -> bool:
+    """Nobody has gone to another branch."""
+    beside = Draft.objects.filter(question=draft.question_id)
+    return beside.filter(message=conversation.head_id).exists()
 
 
 def _tell(conversation: Conversation, answers: set[int]) -> None:

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     dependencies = [("conversations", "0012_labels")]
 
     operations = [
-        migrations.AddField("share", "title", models.CharField(blank=True, max_length=120)),
+        migrations.AddField("share", "title", models.CharField(blank=True, db_default="", max_length=120)),
         migrations.AddField("user", "erased_at", models.DateTimeField(editable=False, null=True)),
         migrations.RunPython(give_snapshots_the_title_of_today, migrations.RunPython.noop),
     ]

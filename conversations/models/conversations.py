@@ -57,13 +57,15 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.annotate(is_writing=models.Exists(running))
 
     def with_last_state(self) -> Self:
-        """Adds `is_writing` and `last_state`, how the newest answer ended that is the head; where
-        the head is a message of somebody's, the newest answer at all."""
+        """Adds `is_writing` and `last_state`, how the newest answer ended that is the head, or of
+        which the head is a copy; where the head is a message of somebody's, the newest answer at
+        all."""
         from conversations.models.generations import Generation
 
         newest = Generation.objects.filter(conversation=models.OuterRef("pk")).order_by("-pk")
         head = newest.filter(choices__message=models.OuterRef("head"))
-        last = Coalesce(*(models.Subquery(one.values("state")[:1]) for one in (head, newest)))
+        own, any_last = (models.Subquery(one.values("state")[:1]) for one in (head, newest))
+        last = Coalesce(own, models.F("head__copied_generation__state"), any_last)
         return self.with_writing().annotate(last_state=last)
 
     def with_turn_due(self) -> Self:

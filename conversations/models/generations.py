@@ -106,8 +106,8 @@ class Generation(models.Model):
     question = models.ForeignKey(Message, models.CASCADE, related_name="generations")
     requested_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     # Which of how many that the question was asked for at once; see Draft.
-    draft = models.PositiveSmallIntegerField(default=0)
-    drafts = models.PositiveSmallIntegerField(default=1)
+    draft = models.PositiveSmallIntegerField(default=0, db_default=0)
+    drafts = models.PositiveSmallIntegerField(default=1, db_default=1)
     state = models.CharField(max_length=11, choices=State, default=State.QUEUED)
     upstream = models.CharField(max_length=40)
     model = models.CharField(max_length=200)
@@ -143,7 +143,8 @@ class Generation(models.Model):
         verbose_name_plural = _("generations")
         constraints = [
             models.UniqueConstraint(
-                # Each turn has a draft 0, so two turns never begin at once.
+                # Each question asked begins with a draft 0, so two never begin at once; whatever
+                # is asked again is held apart by the conversation's lock.
                 fields=["conversation", "draft"],
                 condition=models.Q(state__in=OPEN),
                 name="one_turn_at_a_time",

@@ -174,7 +174,7 @@ class Message(models.Model):
     # Of a question: what the model sees of the branch before it. {} is all of it; {"from": public
     # id} from that message on; {"only": [public ids]}. With it, as the question was put, "seen" of
     # how many ("of").
-    scope = models.JSONField(default=dict)
+    scope = models.JSONField(default=dict, db_default={})
     # Made by the page that sent it: sending twice makes one message.
     request_id = models.UUIDField(null=True)
     # The conversation's revision that made it known: as it was sent, or an answer's end. 0 while it

@@ -47,13 +47,13 @@ class QueuedTurn(models.Model):
     author = models.ForeignKey(User, models.CASCADE, related_name="queued_turns")
     text = models.TextField()
     # How many answers of the conversation's model it asks for, and of which others one each.
-    answers = models.PositiveSmallIntegerField(default=1)
-    also = models.JSONField(default=list)
+    answers = models.PositiveSmallIntegerField(default=1, db_default=1)
+    also = models.JSONField(default=list, db_default=[])
     # Rendered when it was typed: whoever sends it holds the conversation's lock.
     html = models.TextField()
     html_version = models.PositiveIntegerField()
     # As of a message, not yet counted: what the branch has by then is known when it is sent.
-    scope = models.JSONField(default=dict)
+    scope = models.JSONField(default=dict, db_default={})
     # As of a message: sending twice queues one turn.
     request_id = models.UUIDField()
     # Its order in the queue; numbers may be missing.

@@ -87,7 +87,7 @@ class Share(models.Model):
     token_hash = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001
     is_live = models.BooleanField(default=False)
     # Where a snapshot ends, and what it was called.
-    title = models.CharField(max_length=120, blank=True)
+    title = models.CharField(max_length=120, blank=True, db_default="")
     head = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)

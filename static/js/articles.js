@@ -38,7 +38,8 @@ export function settleArticle(message, html) {
  * A growing text is left to its frames, unless none come: then `withGrowing` is true. */
 export function mergeThread(fresh, withGrowing) {
   const list = byId("messages");
-  const first = byId(fresh.querySelector("article")?.id);
+  const oldest = fresh.querySelector("article")?.id;
+  const first = listed(list).find(({ id }) => id === oldest); // it may have stood beside others
   const keepsOlder = listed(list).indexOf(first) > 0;
   keepingFocus(list, () => merge(list, fresh, first, withGrowing));
   if (!keepsOlder) list.dataset.older = fresh.dataset.older;

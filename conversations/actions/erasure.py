@@ -51,6 +51,7 @@ def erase(*, user: User, actor: User) -> None:
             keys.revoke(key=key, actor=actor)
         for grant in user.review_grants.filter(revoked_at=None):
             people.revoke_review(grant=grant, actor=actor)
+        user.labels.all().delete()
         TeamMember.objects.filter(user=user).delete()
         EmailAddress.objects.filter(user=user).delete()
         links.void(user=user)

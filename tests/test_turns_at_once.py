@@ -1,5 +1,5 @@
-"""Whoever begins a turn while somebody else does: one of them is told so, and nobody waits for
-the other for ever."""
+"""Whoever writes while somebody else does: of two turns one is told so, and nobody waits for the
+other for ever."""
 
 import threading
 import time
@@ -20,8 +20,11 @@ from conversations.actions.refusals import TurnRunning
 from conversations.models import (
     Budget,
     BudgetCounter,
+    Colour,
     Conversation,
     Generation,
+    Label,
+    Labelling,
     LanguageModel,
     Message,
     Participant,
@@ -162,3 +165,35 @@ def test_drafts_by_the_same_models_in_either_order_wait_for_each_other_once(
     first, second = names
     at_once(asks(conversation, alice, second), asks(another_of(bob, second), bob, first))
     assert Generation.objects.open().count() == 4
+
+
+def test_a_label_that_is_put_on_while_it_is_deleted_is_gone(
+    conversation: Conversation, alice: User
+) -> None:
+    label = actions.labels.make(
+        conversation=conversation, person=alice, name="Quarter", colour=Colour.BLUE
+    )
+    other, half = another_of(alice), threading.Event()
+
+    def pause(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith('DELETE FROM "conversations_labelling"'):
+            half.set()
+            deadline = time.monotonic() + 5
+            while not somebody_waits() and time.monotonic() < deadline:
+                if Labelling.objects.exists():
+                    break
+                time.sleep(0.01)
+        return result
+
+    def deletes() -> None:
+        with connection.execute_wrapper(pause):
+            actions.labels.delete(label=Label.objects.get(pk=label.pk))
+
+    def marks() -> None:
+        assert half.wait(10)
+        actions.labels.mark(label=label, conversation=other, is_on=True)
+
+    at_once(deletes, marks)
+    assert not Label.objects.exists()
+    assert not Labelling.objects.exists()

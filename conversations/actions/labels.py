@@ -60,6 +60,7 @@ def change(*, label: Label, name: str, colour: Colour) -> None:
 
 @transaction.atomic
 def delete(*, label: Label) -> None:
+    _lock_label(label)  # or one that is put on meanwhile would be left without it
     marked = _marked_with(label)
     label.delete()
     _tell(label.owner, marked)
@@ -80,9 +81,14 @@ def mark(*, label: Label, conversation: Conversation, is_on: bool) -> None:
 def _put(label: Label, conversation: Conversation) -> None:
     """Unless its owner has left meanwhile, or deleted it."""
     part = Participant.objects.filter(conversation=conversation, user=label.owner_id).first()
-    if part is not None and Label.objects.select_for_update().filter(pk=label.pk).first():
+    if part is not None and _lock_label(label):
         Labelling.objects.get_or_create(label=label, participant=part)
         conversations.tell_rows(conversation, moves=False, to=[label.owner_id])
+
+
+def _lock_label(label: Label) -> bool:
+    """False where it is deleted."""
+    return Label.objects.select_for_update().filter(pk=label.pk).first() is not None
 
 
 def _lock(person: User) -> None:

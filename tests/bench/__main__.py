@@ -1,4 +1,4 @@
-"""`python -m tests.bench relay|scale|gateway|start`: measures and prints."""
+"""`python -m tests.bench relay|room|scale|gateway|start`: measures and prints."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import gateway, relay, report, scale, start
+from . import gateway, relay, report, room, scale, start
 from .loads import FULL, QUICK, Load
 
 
@@ -38,6 +38,12 @@ def main() -> None:
     scales.add_argument("--back", type=int, default=50, help="of those, cut in the middle")
     scales.add_argument("--load", type=_load, default=Load(50, 50, 10))
     scales.set_defaults(run=_scale)
+    rooms = commands.add_parser("room", help="people who watch an answer together")
+    rooms.add_argument(
+        "--people", type=int, help="in each room, of which --load has one for each stream"
+    )
+    rooms.add_argument("--load", type=_load, default=Load(100, 30, 12))
+    rooms.set_defaults(run=_room)
     calls = commands.add_parser("gateway", help="programs, beside calling the model server itself")
     calls.add_argument("--callers", type=int, default=16, help="short questions at once")
     calls.add_argument("--load", type=_load, default=Load(50, 50, 10), help="streams")
@@ -76,6 +82,14 @@ def _scale(chosen: argparse.Namespace) -> None:
         back=chosen.back,
     )
     print(scale.table(scale.split(chosen.load, _say), felt))
+
+
+def _room(chosen: argparse.Namespace) -> None:
+    chosen_rooms = [room.Room(chosen.load, chosen.people)] if chosen.people else room.FULL
+    measured = room.run(_say, chosen_rooms)
+    average = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(f"{os.cpu_count()} cores, load average {average}")
+    print(room.table(measured))
 
 
 def _gateway(chosen: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ import uvloop
 
 from . import meters
 from .answer import TICK_NS, ticks
-from .people import MODEL, _percentile
+from .people import MODEL, percentile
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ async def run(errand: Errand) -> Called:
     delays = [delay for _first, some in streamed for delay in some]
     return Called(
         requests=len(times) / seconds,
-        request_p50=_percentile(times, 50),
-        request_p99=_percentile(times, 99),
+        request_p50=percentile(times, 50),
+        request_p99=percentile(times, 99),
         request_cpu=request_cpu * 1e3 / len(times),
         token_cpu=token_cpu * 1e6 / len(delays),
-        delay_p50=_percentile(delays, 50),
-        delay_p99=_percentile(delays, 99),
-        first_p50=_percentile([first for first, _some in streamed], 50),
+        delay_p50=percentile(delays, 50),
+        delay_p99=percentile(delays, 99),
+        first_p50=percentile([first for first, _some in streamed], 50),
         memory=meters.most_memory(*errand.pids),
         whole=sum(len(some) == tokens for _first, some in streamed),
         streams=errand.streams,

@@ -51,7 +51,7 @@ def run(
         data = Path(folder, "data")
         env = FREE | {"DATA_DIR": str(data), "UPSTREAM_BASE_URL": base_url}
         say("preparing an installation")
-        prepare(data, people=1, env=env)
+        prepare(data, 1, env)
         key = _key(env)
         say("the portal")
         with program("manage.py", "start", "--port", "0", env=env) as server:

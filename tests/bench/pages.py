@@ -88,6 +88,10 @@ class PortalPage:
         self._cookie, self._token = other._cookie, other._token
         await self._connect()
 
+    async def join(self) -> None:
+        """The socket alone, of somebody who watches and asks nothing."""
+        await self._connect()
+
     async def _connect(self) -> None:
         self._socket = await connect(
             self._base.replace("http:", "ws:") + "/ws/",

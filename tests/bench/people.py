@@ -91,13 +91,13 @@ async def measure(job: Job) -> Measured:
         cpu=window.cpu * 1e6 / len(delays),
         cpu_whole=cpu_whole * 1e6 / tokens,
         core=window.cpu / window.seconds * 100,
-        delay_p50=_percentile(delays, 50),
-        delay_p99=_percentile(delays, 99),
+        delay_p50=percentile(delays, 50),
+        delay_p99=percentile(delays, 99),
         question=question,
-        first_idle_p50=_percentile(idle, 50),
-        first_idle_p99=_percentile(idle, 99),
-        first_p50=_percentile(first, 50),
-        first_p99=_percentile(first, 99),
+        first_idle_p50=percentile(idle, 50),
+        first_idle_p99=percentile(idle, 99),
+        first_p50=percentile(first, 50),
+        first_p99=percentile(first, 99),
         size=sum(one.size for one in watched) / tokens,
         memory_start=memory_start,
         memory_warm=memory_warm,
@@ -168,7 +168,7 @@ def _first_words(watched: Watched) -> float:
     return (watched.first_at - watched.asked_at) / 1e6
 
 
-def _percentile(values: list[float], percent: int) -> float:
+def percentile(values: list[float], percent: int) -> float:
     """By nearest rank; 0 for none."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, len(ranked) * percent // 100)] if ranked else 0.0

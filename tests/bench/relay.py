@@ -44,7 +44,7 @@ def run(loads: Sequence[Load], *, idle: int, rounds: int, say: Say) -> list[Pair
     with tempfile.TemporaryDirectory(prefix="chatweb-bench-") as folder:
         prepared = Path(folder, "prepared")
         say("preparing an installation")
-        pages = prepare(prepared, people=max(load.streams for load in loads) + 1)
+        pages = prepare(prepared, max(load.streams for load in loads) + 1)
         pairs = []
         for load in loads:
             bare, portal = [], []
@@ -59,10 +59,13 @@ def run(loads: Sequence[Load], *, idle: int, rounds: int, say: Say) -> list[Pair
         return pairs
 
 
-def prepare(data: Path, people: int, env: dict[str, str] = PLAIN) -> list[dict[str, str]]:
-    command = ("-m", "tests.bench.prepare", str(people))
+def prepare(
+    data: Path, conversations: int, env: dict[str, str] = PLAIN, *, each: int = 1
+) -> list[dict[str, str]]:
+    """The pages of `each` people of each conversation, one after the other."""
+    command = ("-m", "tests.bench.prepare", str(conversations), str(each))
     with program(*command, env=env | {"DATA_DIR": str(data)}) as preparing:
-        pages: list[dict[str, str]] = given(preparing, "pages", 120)
+        pages: list[dict[str, str]] = given(preparing, "pages", 300)
         return pages
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import answer, gateway, relay, report, scale
+from tests.bench import answer, gateway, relay, report, room, scale
 from tests.bench.loads import Load
 from tests.engines import RedisServer
 
@@ -48,6 +48,16 @@ def test_a_crowd_at_one_answer_ends_with_the_same() -> None:
     assert 0 < felt.back_p50 <= felt.back_p95
     assert 0 < felt.delay_p50 <= felt.delay_p95
     assert felt.cpu_frame > 0
+
+
+def test_all_people_of_all_rooms_see_every_word() -> None:
+    small = room.Room(Load(2, 20, seconds=1, slack=0.5), people=3)
+    [(_room, felt)] = measured = room.run(lambda _text: None, [small])
+    assert (felt.whole, felt.viewers) == (6, 6)
+    assert 0 < felt.delay_p50 <= felt.delay_p95 <= felt.delay_p99
+    assert 0 < felt.cpu_view < felt.cpu_token
+    assert 0 < felt.memory_open <= felt.memory_most
+    assert room.table(measured).splitlines()[-1].startswith("| 2 of 3, 20/s | 6/6 | ")
 
 
 def test_two_processes_are_set_against_one(redis_server: RedisServer) -> None:

@@ -178,6 +178,9 @@ PEOPLE_FOUND = env.integer("PEOPLE_FOUND", 8, low=1, high=50, why="people that a
 PEOPLE_SEARCHES = env.integer(
     "PEOPLE_SEARCHES", 120, low=1, high=10_000, why="a minute and person; nobody types faster"
 )
+VOTES_PER_PERSON = env.integer(
+    "VOTES_PER_PERSON", 30, low=1, high=10_000, why="a minute; every page hears of each of them"
+)
 LABELS_PER_PERSON = env.integer(
     "LABELS_PER_PERSON", 50, low=1, high=1_000, why="of one's own; more nobody tells apart"
 )

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from conversations import actions, catalogue
 from conversations.actions.asking import ONE, Asked
@@ -33,6 +34,7 @@ from tests.drafts import (
     settle,
     shown,
 )
+from tests.test_shares import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -132,6 +134,24 @@ def test_viewers_vote_and_only_who_takes_part(
     assert client.post(f"/m/{first.public_id}/head/").status_code == 404
     assert client.post(f"/m/{second.public_id}/vote/").status_code == 204
     assert votes(shared) == [[], [], []]
+
+
+def test_whoever_votes_too_often_waits(
+    shared: Conversation, alice: User, bob: User, settings: Settings
+) -> None:
+    settings.VOTES_PER_PERSON = 3
+    first, *_others = answered(shared, alice)
+    hers, his = signed_in(alice), signed_in(bob)
+    address = f"/m/{first.public_id}/vote/"
+    shared.refresh_from_db()
+    before = shared.revision
+    statuses = [his.post(address, {"given": given}).status_code for given in ("on", "", "on")]
+    assert statuses == [204] * 3
+    refused = his.post(address)
+    assert (refused.status_code, "Wait a minute" in refused.content.decode()) == (409, True)
+    shared.refresh_from_db()
+    assert (votes(shared)[0], shared.revision) == (["Bob"], before + 3)
+    assert hers.post(address, {"given": "on"}).status_code == 204  # counts for herself
 
 
 def test_choosing_one_makes_it_the_head_and_the_others_are_rejected(

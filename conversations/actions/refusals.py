@@ -14,6 +14,7 @@ Refused
 ├── NothingToNote      nothing was said that a note could stand under
 ├── TooManyNotes       as many notes stand under that message as may
 ├── SentElsewhere      the same message was sent in another conversation
+├── TooOften           the person did it as often as one may within a minute
 ├── Decided            one of the drafts was chosen already
 ├── NotTakingPart      the person takes no part there any more
 ├── NotYours           somebody else said it
@@ -142,6 +143,11 @@ class TooManyNotes(Refused):
 class SentElsewhere(Refused):
     def __init__(self) -> None:
         super().__init__(_("This message was sent in another conversation already."))
+
+
+class TooOften(Refused):
+    def __init__(self) -> None:
+        super().__init__(_("That was often. Wait a minute, then go on."))
 
 
 class Decided(Refused):

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.views.decorators.http import require_POST
 
 from conversations import access, actions
+from conversations.actions.refusals import TooOften
 from conversations.forms import VoteForm
 from conversations.models import Message
+from conversations.throttling import Turnstile
 from conversations.views.requests import SignedInRequest
+
+votes = Turnstile()
 
 
 @login_required
@@ -42,6 +47,10 @@ def choose(request: SignedInRequest, message: str) -> HttpResponse:
 def vote(request: SignedInRequest, message: str) -> HttpResponse:
     """`given` is whether the person's vote among several drafts is to be this one's."""
     row = access.message(request.user, message, to="read")
+    # Each counts as a change of the conversation: whoever reads along would push the others' news
+    # out of what is looked back at.
+    if not votes.lets(request.user.public_id, settings.VOTES_PER_PERSON):
+        raise TooOften
     form = VoteForm(request.POST)
     form.is_valid()
     given = form.cleaned_data.get("given", False)

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from conversations import access, actions
-from conversations.actions.refusals import Refused
+from conversations.actions.refusals import Refused, TooOften
 from conversations.forms_sharing import InviteForm, RoleForm
 from conversations.models import Conversation, User
 from conversations.throttling import Turnstile
@@ -39,7 +39,7 @@ def collection(request: SignedInRequest, conversation: str) -> HttpResponse:
     """Invites somebody, or a team."""
     row = access.conversation(request.user, conversation, to="own")
     if not _may_search(request.user):
-        return details.page(request, row, refusal=_too_often(), status=409)
+        return details.page(request, row, refusal=TooOften().message, status=409)
     form = InviteForm(request.POST, inviter=request.user)
     if form.is_valid():
         try:
@@ -127,7 +127,7 @@ def _found(user: User, row: Conversation, text: str) -> dict[str, Any]:
     if len(text) < 2 or "\0" in text:
         return found
     if not _may_search(user):
-        return found | {"too_often": _too_often()}
+        return found | {"too_often": TooOften().message}
     people = access.people_by_name(text)
     teams = access.teams_known_to(user).filter(name__icontains=text)
     most = settings.PEOPLE_FOUND
@@ -139,7 +139,3 @@ def _found(user: User, row: Conversation, text: str) -> dict[str, Any]:
 
 def _may_search(user: User) -> bool:
     return searches.lets(user.public_id, settings.PEOPLE_SEARCHES)
-
-
-def _too_often() -> str:
-    return _("That was often. Wait a minute, then go on.")

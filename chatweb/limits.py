@@ -57,6 +57,9 @@ NOTES_PER_MESSAGE = env.integer(
 FORK_MESSAGES = env.integer(
     "FORK_MESSAGES", 1_000, low=1, high=100_000, why="copied at once, while others wait"
 )
+FORKS_PER_PERSON = env.integer(
+    "FORKS_PER_PERSON", 30, low=1, high=10_000, why="an hour; each is a copy of all that was said"
+)
 OFFERS_PER_CONVERSATION = env.integer(
     "OFFERS_PER_CONVERSATION", 10, low=1, high=1000, why="open at a time; every page shows them all"
 )

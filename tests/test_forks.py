@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from conversations import access, actions
@@ -187,6 +188,31 @@ def test_more_than_the_setting_allows_is_not_copied(
     with pytest.raises(TooMuchToCopy):
         fork(talk, bob)
     assert not Conversation.objects.filter(forked_from=talk).exists()
+
+
+def test_whoever_forks_too_often_waits_also_after_deleting_them(
+    talk: Conversation, alice: User, bob: User, settings: Settings
+) -> None:
+    settings.FORKS_PER_PERSON = 2
+    first, second, third, *_ = branch(talk)
+    actions.conversations.delete(conversation=fork(talk, bob, at=first), actor=bob)
+    mine = fork(talk, bob, at=second)
+    refused = signed_in(bob).post(f"/m/{third.public_id}/forks/")
+    assert refused.status_code == 409
+    assert "2 forks within an hour" in refused.content.decode()
+    assert fork(talk, bob, at=second) == mine  # opened again, not made
+    fork(talk, alice, at=third)  # counts for herself
+    AuditEntry.objects.update(at=timezone.now() - timedelta(minutes=61))
+    assert fork(talk, bob, at=third).forked_at == third
+
+
+def test_what_a_model_thought_counts_as_copied_too(
+    talk: Conversation, bob: User, settings: Settings
+) -> None:
+    settings.PROMPT_MAX_CHARS = 1_000
+    Message.objects.filter(pk=branch(talk)[1].pk).update(reasoning="x" * 1_000)
+    with pytest.raises(TooMuchToCopy):
+        fork(talk, bob)
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, None])

@@ -52,7 +52,7 @@ def turns_of(branch: MessageQuerySet, at: datetime | None = None) -> list[Articl
 
 def check(turns: MessageQuerySet) -> None:
     """Raises TooMuchToCopy."""
-    size = turns.aggregate(n=Count("pk"), characters=Sum(Length("text")))
+    size = turns.aggregate(n=Count("pk"), characters=Sum(Length("text") + Length("reasoning")))
     if size["n"] > settings.FORK_MESSAGES or (size["characters"] or 0) > settings.PROMPT_MAX_CHARS:
         raise TooMuchToCopy(settings.FORK_MESSAGES)
 

@@ -71,10 +71,11 @@ def test_sending_a_question(
     address = f"/c/{talk.public_id}/messages/"
     fields = {"text": "And now?", "request_id": uuid4()}
     # Session, person, conversation, queued or sent before?; then locked, role, busy?, head,
-    # question, answer, open turns, branch, team, budgets, reservation, generation, choice,
-    # conversation, revision, audit; then the sidebars' row, and the budgets for the composer.
+    # question, answer, person, open turns, branch, team, budgets, reservation, generation,
+    # choice, conversation, revision, audit; then the sidebars' row, and the budgets for the
+    # composer.
     with (
-        django_assert_num_queries(5 + TRANSACTION + 16 + 1 + 1),
+        django_assert_num_queries(5 + TRANSACTION + 17 + 1 + 1),
         django_capture_on_commit_callbacks(execute=True),
     ):
         page = client.post(address, fields, headers={"HX-Request": "true"})

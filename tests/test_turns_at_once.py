@@ -11,12 +11,13 @@ import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from conversations import access, actions, catalogue, ledger
 from conversations.actions import erasure
 from conversations.actions.asking import Asked
 from conversations.actions.messages import Sent
-from conversations.actions.refusals import TurnRunning
+from conversations.actions.refusals import TooManyAnswers, TurnRunning
 from conversations.models import (
     Budget,
     BudgetCounter,
@@ -35,6 +36,7 @@ from conversations.models import (
     TeamMember,
     User,
 )
+from tests.queues import queue
 from tests.relays import database_url, send
 from tests.test_actions_generations import ended
 from tests.test_actions_messages import at_once
@@ -197,3 +199,61 @@ def test_a_label_that_is_put_on_while_it_is_deleted_is_gone(
     at_once(deletes, marks)
     assert not Label.objects.exists()
     assert not Labelling.objects.exists()
+
+
+def test_who_asks_in_two_conversations_at_once_is_counted_in_both(
+    conversation: Conversation, alice: User, settings: Settings
+) -> None:
+    settings.GENERATIONS_PER_USER = 1
+    counted: set[int] = set()
+
+    def pause(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith('SELECT "conversations_generation"."conversation_id"'):
+            counted.add(threading.get_ident())
+            deadline = time.monotonic() + 5
+            while len(counted) < 2 and not somebody_waits() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return result
+
+    def asks(where: Conversation) -> Callable[[], Generation]:
+        def work() -> Generation:
+            with connection.execute_wrapper(pause):
+                return send(where, alice)
+
+        return work
+
+    found = at_once(asks(conversation), asks(another_of(alice)))
+    assert {type(one) for one in found} == {Generation, TooManyAnswers}
+    assert Generation.objects.open().count() == 1
+
+
+def test_sending_now_and_asking_elsewhere_at_once_wait_for_each_other_once(
+    conversation: Conversation, alice: User
+) -> None:
+    """What sending now stops gives back to the budget that the other one takes from."""
+    Budget.objects.create(scope=Scope.PORTAL, limit=10**9)
+    send(conversation, alice)
+    turn = queue(conversation, alice, "And now?")
+    given_back = threading.Event()
+
+    def pause(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if sql.startswith('UPDATE "conversations_budgetcounter"'):
+            given_back.set()
+            deadline = time.monotonic() + 5
+            while not somebody_waits() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return result
+
+    def sends_now() -> None:
+        with connection.execute_wrapper(pause):
+            actions.queue.send_now(turn=turn, actor=alice)
+
+    def asks() -> Generation:
+        assert given_back.wait(10)
+        return send(other, alice)
+
+    other = another_of(alice)
+    at_once(sends_now, asks)
+    assert Generation.objects.open().count() == 2

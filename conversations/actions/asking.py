@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Length
 
 from conversations import catalogue
+from conversations.actions import conversations
 from conversations.actions.refusals import ModelNotForYou, NoModel, TooManyAnswers, TurnRunning
 from conversations.actions.speakers import labels as speaker_labels
 from conversations.models import Author, Conversation, Generation, Kind, Message, User
@@ -35,10 +36,19 @@ ONE = Asked()
 
 def models(conversation: Conversation, actor: User, names: Sequence[str]) -> list[catalogue.Model]:
     """Those of these names, one for each answer, if nothing is in the way of that many for this
-    person. Asked under the conversation's lock it stays true.
+    person; inside the caller's transaction, with the conversation locked. That stays true until its
+    end, since the person is locked as well: they may ask in another conversation at this moment.
 
     Raises NoModel, ModelNotForYou, TurnRunning or TooManyAnswers.
     """
+    conversations.lock_person(actor)
+    return models_now(conversation, actor, names)
+
+
+def models_now(
+    conversation: Conversation, actor: User, names: Sequence[str]
+) -> list[catalogue.Model]:
+    """The same without a lock: what `models` would say at this moment."""
     found = {name: _model(name, actor) for name in dict.fromkeys(names)}
     in_the_way = Generation.objects.open().filter(
         Q(conversation=conversation) | Q(requested_by=actor)

@@ -64,6 +64,12 @@ def locked_to_own(conversation: Conversation, actor: User) -> Conversation:
     return row
 
 
+def lock_person(person: User) -> None:
+    """One change at a time of what is counted for a person, wherever they make it; inside the
+    caller's transaction. Where that locks a conversation too, that comes first."""
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=person.pk)
+
+
 def tell_rows(
     conversation: Conversation,
     *,

@@ -38,8 +38,8 @@ class NameTaken(Refused):
 @transaction.atomic
 def make(*, conversation: Conversation, person: User, name: str, colour: Colour) -> Label:
     """A new one, put on the conversation at once. Raises TooManyLabels or NameTaken."""
-    _lock(person)  # first, as where a person is deleted
     conversations.locked(conversation)
+    conversations.lock_person(person)
     if person.labels.count() >= settings.LABELS_PER_PERSON:
         raise TooManyLabels(settings.LABELS_PER_PERSON)
     _check_name(person, name)
@@ -51,7 +51,7 @@ def make(*, conversation: Conversation, person: User, name: str, colour: Colour)
 @transaction.atomic
 def change(*, label: Label, name: str, colour: Colour) -> None:
     """Raises NameTaken."""
-    _lock(label.owner)
+    conversations.lock_person(label.owner)
     _check_name(label.owner, name, besides=label)
     label.name, label.colour = name, colour
     Label.objects.filter(pk=label.pk).update(name=name, colour=colour)
@@ -89,11 +89,6 @@ def _put(label: Label, conversation: Conversation) -> None:
 def _lock_label(label: Label) -> bool:
     """False where it is deleted."""
     return Label.objects.select_for_update().filter(pk=label.pk).first() is not None
-
-
-def _lock(person: User) -> None:
-    """One change of a person's labels at a time: names and their number hold then."""
-    User.objects.select_for_update(no_key=True).only("pk").get(pk=person.pk)
 
 
 def _check_name(person: User, name: str, besides: Label | None = None) -> None:

@@ -123,7 +123,11 @@ def send_now(*, turn: QueuedTurn, actor: User) -> None:
     with audit.action(actor, "turn.sent_now", turn.conversation, turn=turn.public_id):
         # All their rows are locked before the conversation's, as by what ends an answer.
         running = Generation.objects.open().filter(conversation=turn.conversation)
-        for generation in list(running.order_by("pk").select_for_update()):
+        locked = list(running.order_by("pk").select_for_update())
+        conversations.locked(turn.conversation)
+        # Before what stopping gives back to budgets, whose locks come last.
+        conversations.lock_person(turn.author)
+        for generation in locked:
             generations.stop(generation=generation, actor=actor)
         row = conversations.locked_to_write(turn.conversation, actor)
         there = QueuedTurn.objects.with_writing_author().select_related("author")
@@ -168,7 +172,7 @@ def _advance(conversation: Conversation) -> bool:
     try:
         if turns.calls_assistant(conversation, turn.text):  # nothing is written where it is refused
             names = _asked(turn).models(conversation.model)
-            asking.models(conversation, turn.author, names)
+            asking.models_now(conversation, turn.author, names)
         with transaction.atomic():
             row = conversations.locked(conversation)
             due = Conversation.objects.with_turn_due().filter(pk=row.pk).exists()

@@ -98,16 +98,20 @@ def shown(conversation: Conversation, place: Place, scope: Scope | None) -> dict
     if not scope:
         return {}
     before = _before(conversation, place)
-    seen = list(before.within(scope).only("public_id", "text"))
-    kind = "only" if "only" in scope else "from"
-    if kind == "from" and not seen:
+    seen = before.within(scope)
+    if "only" in scope:
+        names = list(seen.values_list("public_id", flat=True))
+        return {"kind": "only", "names": names, "seen": len(names), "of": before.count()}
+    first = seen.values_list("public_id", Left("text", LINE)).first()
+    if first is None:
         return {}
+    name, beginning = first
     return {
-        "kind": kind,
-        "names": [row.public_id for row in (seen[:1] if kind == "from" else seen)],
-        "seen": len(seen),
+        "kind": "from",
+        "names": [name],
+        "seen": seen.count(),
         "of": before.count(),
-        "first": _line(seen[0].text) if kind == "from" else "",
+        "first": _line(beginning),
     }
 
 

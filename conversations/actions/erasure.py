@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from conversations import audit, events
-from conversations.actions import conversations, history, keys, links, participants, people
+from conversations.actions import conversations, history, keys, links, offers, participants, people
 from conversations.actions.people import NotAnOperator, NotForOneself
 from conversations.models import (
     Conversation,
@@ -87,6 +87,7 @@ def _leave(conversation: Conversation, user: User, actor: User) -> None:
         return
     if QueuedTurn.objects.filter(conversation=row, author=user).delete()[0]:
         conversations.queue_changed(row)
+    offers.withdraw_all(conversation=row, person=user, actor=actor)
     history.note(row, actor, What.REMOVED, person=user, before=mine.role)
     mine.delete()
     gone = events.ConversationGone(user.public_id, row.public_id, What.REMOVED)

@@ -7,7 +7,7 @@ from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from conversations import access
+from conversations import access, actions
 from conversations.actions import erasure, keys, people, teams
 from conversations.actions.messages import Sent
 from conversations.actions.people import IsErased, NotAnOperator, NotForOneself
@@ -15,6 +15,7 @@ from conversations.models import (
     AuditEntry,
     Conversation,
     Message,
+    OfferState,
     OneTimeLink,
     Participant,
     Purpose,
@@ -25,6 +26,7 @@ from conversations.models import (
     TeamMember,
     User,
 )
+from tests.browser.rows import add_turn
 from tests.conftest import person
 from tests.queues import queue
 
@@ -141,6 +143,19 @@ def test_what_broke_off_is_gone_on_with(
     erasure.erase(user=bob, actor=operator)
     bob.refresh_from_db()
     assert bob.erased_at is not None
+
+
+def test_with_them_goes_what_they_offer(
+    conversation: Conversation, alice: User, bob: User, operator: User
+) -> None:
+    Participant.objects.create(conversation=conversation, user=bob, role=Role.EDITOR)
+    add_turn(conversation, alice, "Why?", "Because.")
+    fork = actions.forks.fork(conversation=conversation, actor=bob, at=conversation.head)
+    add_turn(fork, bob, "Really?", "Yes.")
+    offer = actions.offers.make(fork=fork, original=conversation, actor=bob, text="")
+    erasure.erase(user=bob, actor=operator)
+    offer.refresh_from_db()
+    assert offer.state == OfferState.WITHDRAWN
 
 
 def test_only_operators_do_it_to_others_and_once(alice: User, bob: User, operator: User) -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from conversations import access, actions, events
-from conversations.actions import erasure, offers
+from conversations.actions import offers
 from conversations.actions.copies import StillWriting, TooMuchToCopy
 from conversations.actions.offers import NothingToOffer, OfferDecided, PlaceGone, TooManyOffers
 from conversations.actions.refusals import NotAnOwner, RightLost
@@ -386,15 +386,6 @@ def test_taking_waits_for_an_answer_and_stops_where_its_place_is_gone(
     with pytest.raises(PlaceGone):
         offers.take(offer=Offer.objects.get(pk=offer.pk), actor=alice)
     assert Offer.objects.open().exists()
-
-
-def test_with_a_deleted_person_goes_what_they_offer(
-    talk: Conversation, mine: Conversation, bob: User, operator: User
-) -> None:
-    make(mine, bob)
-    erasure.erase(user=bob, actor=operator)
-    assert not Offer.objects.open().exists()
-    assert Offer.objects.get().state == OfferState.WITHDRAWN
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,8 @@ class ShareForm(forms.Form):
         required=False,
     )
     days = forms.TypedChoiceField(coerce=int)
+    notes = forms.BooleanField(required=False)
+    branches = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         initial = {"audience": Audience.PEOPLE, "days": 30}

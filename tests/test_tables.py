@@ -13,7 +13,7 @@ SINCE = {
     "conversations_generation": {"draft", "drafts"},
     "conversations_conversation": {"forked_from_id", "forked_at_id"},
     "conversations_queuedturn": {"scope", "answers", "also"},
-    "conversations_share": {"title"},
+    "conversations_share": {"title", "with_notes", "with_branches"},
     "conversations_user": {"erased_at"},
 }
 

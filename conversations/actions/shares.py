@@ -42,6 +42,8 @@ def make(
     audience: Audience,
     is_live: bool,
     lifetime: timedelta,
+    with_notes: bool = False,
+    with_branches: bool = False,
 ) -> tuple[Share, str]:
     """The share, and for a secret address the token of 256 bits, which is kept nowhere. Raises
     NotAnOwner, LinksNotAllowed, TooManyShares or NothingToShare."""
@@ -50,6 +52,8 @@ def make(
     token = secrets.token_urlsafe(32) if audience == Audience.LINK else ""
     now = timezone.now()
     what = {"audience": audience, "live": is_live}
+    more = {"notes": with_notes, "branches": with_branches}
+    what |= {name: True for name, is_chosen in more.items() if is_chosen}
     with audit.action(actor, "share.made", conversation, **what):
         row = conversations.locked_to_own(conversation, actor)
         if conversation.shares.open().count() >= settings.SHARES_PER_CONVERSATION:
@@ -60,6 +64,8 @@ def make(
             token_hash=sha256(token.encode()).hexdigest() if token else None,
             is_live=is_live,
             title="" if is_live else row.title,
+            with_notes=with_notes,
+            with_branches=with_branches,
             head=None if is_live else _end_of_snapshot(conversation),
             created_by=actor,
             created_at=now,

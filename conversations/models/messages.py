@@ -204,6 +204,8 @@ class Message(models.Model):
     # set where a message is read for the thread.
     replies: "list[Message]"
     firsts: "list[Message] | None" = None
+    # Set for readers of a share: where it stands among those in its place.
+    ways: object = None
 
     class Meta:
         verbose_name = _("message")

@@ -89,6 +89,9 @@ class Share(models.Model):
     # Where a snapshot ends, and what it was called.
     title = models.CharField(max_length=120, blank=True, db_default="")
     head = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")
+    # What is left out unless the owner chose otherwise.
+    with_notes = models.BooleanField(default=False, db_default=False)
+    with_branches = models.BooleanField(default=False, db_default=False)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from conversations import access
 from conversations.fragments import Article
 from conversations.models import Kind, Message, Share
+from conversations.views.branches import Branches
 from conversations.views.requests import SignedInRequest
 
 PAGE = "conversations/shared.html"
@@ -41,13 +42,21 @@ def by_link(request: HttpRequest, token: str) -> HttpResponse:
 def _page(request: HttpRequest, share: Share) -> HttpResponse:
     if request.GET.get("rev") == str(share.conversation.revision) and not _grows(share):
         return HttpResponse(status=204)  # a live page has it all
-    page = _messages(share, request.GET.get("page"))
+    end = share.conversation.head_id if share.is_live else share.head_id
+    tree = Branches(share) if share.with_branches else None
+    through = request.GET.get("through", "") if tree else ""
+    if tree and through:
+        end = tree.end(through)
+    page = _messages(share, end, request.GET.get("page"))
+    for message in page:
+        message.ways = tree.ways(message) if tree else None
     context: dict[str, Any] = {
         "share": share,
         "conversation": share.conversation,
         "page": page,
         "articles": [_article(share, message) for message in page],
         "shared": True,
+        "through": through,
         "poll_seconds": settings.SHARE_POLL_SECONDS if share.is_live else 0,
     }
     part = "#messages" if request.headers.get("HX-Request") else ""
@@ -61,10 +70,14 @@ def _grows(share: Share) -> bool:
     return share.conversation.generations.filter(settled_at=None).exists()
 
 
-def _messages(share: Share, number: str | None) -> "Page[Message]":
-    """The branch without the notes, oldest first; what was deleted is gone here as well."""
-    end = share.conversation.head_id if share.is_live else share.head_id
-    branch = Message.objects.branch_to(end).filter(deleted_at=None, kind=Kind.TURN)
+def _messages(share: Share, end: int | None, number: str | None) -> "Page[Message]":
+    """The branch to this message, oldest first, with its notes where they are shared; what was
+    deleted is gone here as well."""
+    branch = Message.objects.branch_to(end, with_notes=share.with_notes).filter(deleted_at=None)
+    if not share.with_notes:
+        branch = branch.filter(kind=Kind.TURN)
+    elif not share.is_live:
+        branch = branch.exclude(kind=Kind.NOTE, created_at__gt=share.created_at)
     rows = branch.for_thread().prefetch_related("versions")
     return Paginator(rows, settings.TRANSCRIPT_PAGE).get_page(number)
 

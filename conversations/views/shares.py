@@ -35,6 +35,8 @@ def collection(request: SignedInRequest, conversation: str) -> HttpResponse:
             audience=form.cleaned_data["audience"],
             is_live=form.cleaned_data["is_live"],
             lifetime=form.lifetime,
+            with_notes=form.cleaned_data["notes"],
+            with_branches=form.cleaned_data["branches"],
         )
     except Refused as refused:
         form.add_error(None, refused.message)

@@ -1,19 +1,25 @@
 """A conversation that others read without taking part in it."""
 
+from uuid import uuid4
+
 from playwright.sync_api import Page, expect
 
-from conversations.models import Conversation, User
+from conversations import actions
+from conversations.models import Author, Conversation, Message, User
 from tests.browser.dictation import Dictate
 from tests.browser.rows import add_turn, newcomer
+from tests.browser.test_accessibility import violations
 from tests.browser.test_company import open_details
 from tests.browser.thread import Visit, answers, send, until_settled, words
 from tests.browser.watch import Watch
 
 
-def share(page: Page, what: str) -> str:
+def share(page: Page, what: str, *more: str) -> str:
     """The address, as the drawer shows it."""
     drawer = open_details(page)
     drawer.get_by_label("What", exact=True).select_option(what)
+    for one in more:
+        drawer.get_by_label(one, exact=True).check()
     drawer.get_by_role("button", name="Share", exact=True).click()
     address = drawer.locator("output").inner_text()
     page.keyboard.press("Escape")
@@ -53,3 +59,27 @@ def test_a_snapshot_stays_as_it_was(visit: Visit, alice: User, conversation: Con
     theirs = visit(newcomer("Charlie"), address)
     expect(answers(theirs)).to_have_count(1)
     expect(theirs.locator("body")).not_to_contain_text("fast")
+
+
+def test_whoever_may_goes_through_other_branches_and_reads_the_notes(
+    visit: Visit, alice: User, conversation: Conversation
+) -> None:
+    add_turn(conversation, alice, "Why is it slow?", "It reads every row.")
+    answer = Message.objects.get(conversation=conversation, role=Author.ASSISTANT)
+    # Older than the one that all see.
+    other = {"conversation": conversation, "parent": answer.parent, "depth": answer.depth}
+    Message.objects.create(**other, role=Author.ASSISTANT, text="Perhaps the network.")
+    conversation.refresh_from_db()
+    actions.messages.note(
+        conversation=conversation, author=alice, text="Ask *Bob*", request_id=uuid4()
+    )
+    hers = visit(alice, f"/c/{conversation.public_id}/")
+    theirs = visit(newcomer("Charlie"), share(hers, "As it is now", "Notes", "Other branches"))
+    expect(theirs.locator(".note em")).to_have_text("Bob")
+    theirs.get_by_role("link", name="Next answer").click()
+    expect(words(theirs)).to_have_text("Perhaps the network.")
+    expect(theirs.locator(".note")).to_have_count(0)
+    assert violations(theirs) == []
+    theirs.get_by_role("link", name="Previous answer").click()
+    expect(words(theirs)).to_have_text("It reads every row.")
+    assert violations(hers) == []

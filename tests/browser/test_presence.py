@@ -23,6 +23,11 @@ def here(page: Page) -> list[str]:
     return [face.get_attribute("title") or "" for face in page.locator("#here .face").all()]
 
 
+def until_both_are_here(first: Page, second: Page) -> None:
+    for page in (first, second):
+        expect(page.locator("#here .face.is-here")).to_have_count(2)
+
+
 def test_each_sees_the_other_come_type_and_leave(
     visit: Visit, alice: User, bob: User, shared: Conversation
 ) -> None:
@@ -30,8 +35,8 @@ def test_each_sees_the_other_come_type_and_leave(
     first = visit(alice, address)
     expect(first.locator("#here")).to_be_empty()  # nobody else
     second = visit(bob, address)
+    until_both_are_here(first, second)
     for page in (first, second):
-        expect(page.locator("#here .face.is-here")).to_have_count(2)
         expect(page.locator("#here")).to_contain_text("Here now: Alice, Bob")
     assert here(first) == ["Alice", "Bob"]
     before = first.locator("#messages").bounding_box()
@@ -58,7 +63,7 @@ def test_another_conversation_shows_its_own_people(
     other = conversation_of(alice, title="Alone")
     first = visit(alice, f"/c/{shared.public_id}/")
     second = visit(bob, f"/c/{shared.public_id}/")
-    expect(first.locator("#here .face")).to_have_count(2)
+    until_both_are_here(first, second)
     field(second).press_sequentially("Hm")
     expect(first.locator("#typing")).not_to_be_empty()
     first.locator(f"#c-{other.public_id} .row").click()
@@ -76,6 +81,7 @@ def test_a_lost_connection_shows_nobody_typing(
     watch.allow("WebSocket connection to")
     first = visit(alice, f"/c/{shared.public_id}/")
     second = visit(bob, f"/c/{shared.public_id}/")
+    until_both_are_here(first, second)
     field(second).press_sequentially("Hm")
     expect(first.locator("#typing")).not_to_be_empty()
     first.context.set_offline(True)
@@ -93,6 +99,7 @@ def test_axe_finds_nothing_while_somebody_types(
 ) -> None:
     first = visit(alice, f"/c/{shared.public_id}/", color_scheme=theme, viewport=size)
     second = visit(bob, f"/c/{shared.public_id}/")
+    until_both_are_here(first, second)
     field(second).press_sequentially("Hm")
     expect(first.locator("#typing")).not_to_be_empty()
     assert violations(first) == []

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from channels.db import database_sync_to_async
 from pytest_django import Settings
 
 from conversations import catalogue
@@ -91,3 +92,5 @@ async def test_a_servers_models_are_asked_for_as_often_as_set(
     await until(lambda: len(catalogue.named()["main"]) == 2)
     learning.cancel()
     await asyncio.wait({learning})
+    # Behind what it had begun with the database, which nobody can break off.
+    await database_sync_to_async(lambda: None)()

@@ -12,14 +12,15 @@ export const liveArticles = () => document.querySelectorAll("#messages [data-liv
 
 const listed = (root) => [...root.children].filter((child) => child.matches("article"));
 
-/** Messages that were added or changed, oldest first, as HTML. */
-export function placeArticles(html) {
+/** Messages that were added or changed, oldest first, as HTML. What a request brings may be older
+ * than what the socket has brought meanwhile: then `mayBeOld` is true. */
+export function placeArticles(html, mayBeOld) {
   const list = byId("messages");
   if (!list) return;
   for (const fresh of listed(parse(html))) {
     const old = byId(fresh.id);
     if (!old) insert(list, fresh, null);
-    else if (old.dataset.version !== fresh.dataset.version) morph(old, fresh);
+    else if (!mayBeOld && old.dataset.version !== fresh.dataset.version) morph(old, fresh);
   }
   markDays();
 }

@@ -11,7 +11,7 @@ function unpack(detail) {
   if (!detail.serverResponse.includes("data-place=")) return;
   const page = parse(detail.serverResponse);
   for (const parcel of page.querySelectorAll("template[data-place]")) {
-    if (parcel.dataset.place === "messages") placeArticles(parcel.innerHTML);
+    if (parcel.dataset.place === "messages") placeArticles(parcel.innerHTML, true);
     else if (parcel.dataset.place === "queue") showQueue(parcel.innerHTML);
     else if (parcel.dataset.place === "settings") showSettings(parcel.innerHTML);
     parcel.remove();

@@ -23,6 +23,7 @@ def columns(page: Page) -> Locator:
 
 
 def ask_for(page: Page, text: str, *also: str) -> None:
+    until_ready(page)
     page.get_by_role("button", name="Several answers").click()
     for model in also:
         page.locator("#several").get_by_label(model).check()

@@ -121,6 +121,7 @@ def test_what_somebody_has_left_by_another_branch_is_unread_no_longer(
     asking, reading = visit(alice, f"/c/{shared.public_id}/"), visit(bob)
     until_ready(asking)
     button(questions(asking).last, "Say it in new words").click()
+    expect(asking.locator("#composer .place")).to_be_visible()
     dictation = dictate()
     send(asking, "And why at all?")
     dictation.say("So.")

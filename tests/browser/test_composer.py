@@ -1,7 +1,7 @@
 """What is typed is sent once, or stays where it is with a reason."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from conversations.models import Conversation, Message, User
 from tests.browser.dictation import Dictate
@@ -115,6 +115,31 @@ def test_what_is_sent_while_another_is_on_its_way_follows_it(page: Page, dictate
     expect(page.locator("#queue .turn-text")).to_have_text(["Alice Waits", "Alice Follows"])
     expect(field(page)).to_have_value("")
     first.die()
+
+
+def test_a_response_that_comes_after_the_answers_end_takes_nothing_back(
+    page: Page, dictate: Dictate
+) -> None:
+    send(page, "Is it fast?")
+    dictation = dictate()
+    dictation.say("Yes.")
+    dictation.finish()
+    until_settled(page)
+    dictation = dictate()
+
+    def hold_back(route: Route) -> None:
+        response = route.fetch()
+        dictation.say("Very.")
+        dictation.finish()
+        expect(words(page)).to_have_text("Very.")
+        until_settled(page)
+        route.fulfill(response=response)
+
+    page.route("**/messages/", hold_back, times=1)
+    send(page, "How fast?")
+    expect(field(page)).to_have_value("")
+    until_settled(page)
+    expect(words(page)).to_have_text("Very.")
 
 
 def test_while_the_queue_is_full_sending_is_refused_and_the_text_stays(

@@ -1,7 +1,9 @@
 """The list of conversations, page by page."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,7 +13,16 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from conversations import actions, fragments
-from conversations.models import Conversation, Participant, Role, Team, TeamMember, User
+from conversations.models import (
+    Conversation,
+    Label,
+    Labelling,
+    Participant,
+    Role,
+    Team,
+    TeamMember,
+    User,
+)
 from tests.conftest import person
 from tests.relays import db, send
 from tests.viewers import Viewer, session_of
@@ -254,3 +265,52 @@ async def test_each_is_told_a_row_that_fits_their_role(alice: User, bob: User) -
             row = (await viewer.next("row"))["html"]
             assert f'data-role="{role}"' in row
             assert row.count("data-face=") == 2  # each page leaves out its own
+
+
+def tag(page: Any) -> str:
+    found = re.search(r'data-tag="([^"]*)"', page.content.decode())
+    assert found
+    return unescape(found[1])
+
+
+def test_what_a_page_came_with_is_not_sent_again_while_nothing_of_it_changed(
+    client: Client, alice: User, bob: User
+) -> None:
+    names = make(alice, 3)
+    row = Conversation.objects.get(public_id=names[1])
+    row.model = "crimson-falcon-4"
+    row.save()
+    label = Label.objects.create(owner=alice, name="Quarter")
+    model = Conversation.objects.filter(pk=row.pk)
+    mine = Participant.objects.filter(conversation=row, user=alice)
+    his = Participant(conversation=row, user=bob, role=Role.EDITOR)
+
+    def is_same() -> bool:
+        answer = client.get("/conversations/", {"show": ""}, headers={"If-None-Match": seen})
+        assert (answer.status_code == 304) == (not answer.content)
+        return answer.status_code == 304
+
+    changes: list[Callable[[], object]] = [
+        lambda: model.update(title="In new words"),
+        lambda: model.update(active_at=timezone.now()),
+        his.save,
+        lambda: User.objects.filter(pk=bob.pk).update(name="Somebody else"),
+        lambda: send(row, bob),
+        lambda: mine.update(is_muted=True),
+        lambda: Labelling.objects.create(label=label, participant=mine.get()),
+        lambda: Label.objects.filter(pk=label.pk).update(name="Next quarter"),
+        lambda: mine.update(role=Role.VIEWER),
+        lambda: model.update(deleted_at=timezone.now()),
+    ]
+    for number, change in enumerate(changes):
+        seen = tag(client.get("/"))
+        assert is_same(), number
+        change()
+        assert not is_same(), number
+
+
+def test_another_choice_is_another_list(client: Client, alice: User) -> None:
+    make(alice, 1)
+    headers = {"If-None-Match": tag(client.get("/"))}
+    assert client.get("/conversations/", {"show": ""}, headers=headers).status_code == 304
+    assert client.get("/conversations/", {"show": "mine"}, headers=headers).status_code == 200

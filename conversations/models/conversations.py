@@ -193,6 +193,7 @@ class Conversation(models.Model):
     unread: int
     is_mentioned: bool
     is_labelled: bool
+    is_writing: bool  # by with_writing
     labels: "tuple[Label, ...]" = ()  # by Label.objects.put_on
 
     class Meta:

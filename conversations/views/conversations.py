@@ -6,6 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from conversations import access, actions, catalogue
@@ -32,6 +33,8 @@ def collection(request: SignedInRequest) -> HttpResponse:
         context = sidebar.page(
             request.user, request.GET.get("before", ""), request.GET.get("show", "")
         )
+        if same := get_conditional_response(request, etag=context["tag"]):
+            return same
         return render(request, "conversations/_rows.html", context)
     message_form = MessageForm(request.POST, user=request.user)
     settings_form = SettingsForm(request.POST)

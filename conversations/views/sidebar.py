@@ -1,20 +1,23 @@
 """The list of conversations, paged by where the last row stood, not by its number."""
 
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.http import Http404
+from django.utils.http import quote_etag
 
 from conversations import access, fragments
 from conversations.models import Conversation, ConversationQuerySet, Label, Role, User
 
 
 def page(user: User, before: str = "", show: str = "") -> dict[str, Any]:
-    """`rows`, newest first, and `more`: the cursor of the next page, empty at the end. `show`
-    chooses among them: "mine", "shared" by others, or "team-" or "label-" with a public id."""
+    """`rows`, newest first; `more`: the cursor of the next page, empty at the end; and `tag`: an
+    entity tag (RFC 9110, 8.8.3) over all that the rows show. `show` chooses among them: "mine",
+    "shared" by others, or "team-" or "label-" with a public id."""
     rows = _chosen(user, show).with_writing().with_attention().newest_first()
     rows = rows.with_faces(fragments.ROW_FACES + 1)
     if before:
@@ -27,7 +30,7 @@ def page(user: User, before: str = "", show: str = "") -> dict[str, Any]:
     if len(found) > size:
         last = found[size - 1]
         more = f"{last.active_at.isoformat()}~{last.pk}"
-    return {"rows": found[:size], "more": more, "show": show}
+    return {"rows": found[:size], "more": more, "show": show, "tag": _tag(found, show)}
 
 
 def frame(user: User) -> dict[str, Any]:
@@ -52,6 +55,19 @@ def _chosen(user: User, show: str) -> ConversationQuerySet:
         case "label":
             return Conversation.objects.shared_with(user).labelled(access.label(user, name))
     raise Http404
+
+
+def _tag(rows: list[Conversation], show: str) -> str:
+    shown = [
+        (
+            *(row.public_id, row.title, row.active_at, row.reader_role, row.is_muted, row.unread),
+            *(row.is_mentioned, row.is_writing),
+            [(label.public_id, label.name, label.colour) for label in row.labels],
+            [(person.public_id, person.display_name, person.hue) for person in row.faces],
+        )
+        for row in rows
+    ]
+    return quote_etag(blake2b(repr((show, shown)).encode(), digest_size=16).hexdigest())
 
 
 def _parse(cursor: str) -> tuple[datetime, int]:

@@ -4,7 +4,7 @@ import { isSignedOut, leaveThread, signedOut } from "./leaving.js";
 import { forgetFrames, startLive, threadMessages } from "./live.js";
 import { notice } from "./notices.js";
 import { presenceMessages, showTyping, startPresence, tellLook } from "./presence.js";
-import { removeRow, showRow } from "./rows.js";
+import { heard, removeRow, showRow } from "./rows.js";
 import { Connection } from "./socket.js";
 import { poll, sync, syncRows } from "./sync.js";
 import { toast } from "./toast.js";
@@ -24,8 +24,12 @@ const messages = {
   ...threadMessages,
   ...presenceMessages,
   notice,
-  row: (message) => showRow(message.c, message.html, message.top),
+  row(message) {
+    heard.add(message.c);
+    showRow(message.c, message.html, message.top);
+  },
   gone(message) {
+    heard.add(message.c);
     const open = message.c === openConversation();
     if (!removeRow(message.c) && open) leaveThread(GONE[message.why]);
   },
@@ -87,9 +91,11 @@ export function startConnection() {
   connection = new Connection(`${scheme}//${location.host}${document.body.dataset.socket}`, {
     opened() {
       tellLook();
-      if (returning) catchUp();
-      else watch();
+      watch();
+      if (returning) sync();
       returning = true;
+      // Also at first: what happened between the page and its socket was told to nobody here.
+      syncRows();
       repeatRead();
     },
     received: (message) => messages[message.t]?.(message),

@@ -48,8 +48,8 @@ export function wentToSignIn(address) {
 }
 
 /** A request to our own server. Throws only if it could not be reached. */
-export function request(address, { method = "GET", body, keepalive } = {}) {
-  const headers = { "HX-Request": "true" };
+export function request(address, { method = "GET", body, keepalive, headers = {} } = {}) {
+  headers["HX-Request"] = "true";
   if (method !== "GET") headers["X-CSRFToken"] = token();
   return fetch(address, { method, body, headers, credentials: "same-origin", keepalive });
 }

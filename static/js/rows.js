@@ -6,6 +6,8 @@ import { isReading, noteRead, readElsewhere } from "./unread.js";
 
 /** Conversations that this very page is deleting. */
 export const leaving = new Set();
+/** Of which the socket has spoken since the list was last asked for: that is newer. */
+export const heard = new Set();
 
 export const rowOf = (conversation) => byId(`c-${conversation}`);
 

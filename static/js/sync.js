@@ -3,7 +3,7 @@ import { mergeThread, prependArticles } from "./articles.js";
 import { byId, main, openConversation, parse, request, wentToSignIn } from "./dom.js";
 import { leaveThread, signedOut } from "./leaving.js";
 import { placeQueue } from "./queue.js";
-import { removeRow, showRow } from "./rows.js";
+import { heard, removeRow, showRow } from "./rows.js";
 import { showTitle } from "./titles.js";
 
 let running = null;
@@ -66,24 +66,30 @@ function showRole(role) {
   if (wrote && role === "viewer") byId("thread").focus({ preventScroll: true });
 }
 
-async function load(address) {
-  const response = await request(address);
+async function load(address, headers) {
+  const response = await request(address, { headers });
   if (response.redirected && wentToSignIn(response.url)) signedOut();
   else if (response.status === 404) leaveThread("noAccess");
   else if (response.ok) return parse(await response.text());
   return null;
 }
 
-/** The newest rows from the table: those that are gone leave, the others stand as they do there. */
+/** The newest rows from the table: those that are gone leave, the others stand as they do there.
+ * Once, with what the page came with, the server says only whether that has changed. */
 export async function syncRows() {
-  const address = `${byId("rows").dataset.url}?show=${byId("filter").value}`;
-  const page = await load(address).catch(() => null);
+  const { dataset } = byId("rows");
+  const headers = dataset.tag ? { "If-None-Match": dataset.tag } : {};
+  delete dataset.tag;
+  heard.clear();
+  const page = await load(`${dataset.url}?show=${byId("filter").value}`, headers).catch(() => null);
   if (!page) return;
   const fresh = [...page.querySelectorAll(".item")];
   const last = page.querySelector(".more") && fresh.at(-1).dataset.at;
-  for (const { id, dataset } of document.querySelectorAll("#rows > .item"))
-    if (!page.getElementById(id) && !(dataset.at < last)) removeRow(dataset.conversation);
-  for (const item of fresh.reverse()) showRow(item.dataset.conversation, item.outerHTML, true);
+  const isOld = (item) => heard.has(item.dataset.conversation);
+  for (const item of document.querySelectorAll("#rows > .item"))
+    if (!page.getElementById(item.id) && !(item.dataset.at < last) && !isOld(item)) removeRow(item.dataset.conversation);
+  for (const item of fresh.reverse())
+    if (!isOld(item)) showRow(item.dataset.conversation, item.outerHTML, true);
 }
 
 let paging = false;

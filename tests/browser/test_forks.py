@@ -1,8 +1,9 @@
 """Going on by oneself, in a copy that nobody else sees, and offering what came of it."""
 
 import re
+from contextlib import suppress
 
-from playwright.sync_api import expect
+from playwright.sync_api import Error, Route, expect
 
 from conversations import actions
 from conversations.models import Conversation, Generation, User
@@ -21,6 +22,10 @@ from tests.browser.thread import (
     until_settled,
 )
 
+SYNCED = """(revision) => {
+  document.getElementById("messages").dataset.revision = revision;
+  document.dispatchEvent(new Event("synced"));
+}"""
 ASKED = {"system": "", "messages": [], "parameters": {}, "prefill": ""}
 
 
@@ -129,3 +134,27 @@ def test_an_offer_is_withdrawn_from_the_fork_by_keyboard(
     expect(hers.locator("#queue")).to_be_hidden()
     expect(his.get_by_role("button", name="Offer back")).to_be_visible()
     expect(his.locator("#fork-withdraw")).to_be_focused()
+
+
+def test_what_became_of_an_offer_while_the_strip_was_fetched_is_shown(
+    visit: Visit, alice: User, bob: User, shared: Conversation
+) -> None:
+    add_turn(shared, alice, "How slow?", "Very slow.")
+    shared.refresh_from_db()
+    fork = actions.forks.fork(conversation=shared, actor=bob, at=shared.head)
+    add_turn(fork, bob, "And with an index?", "Faster.")
+    offer = actions.offers.make(fork=fork, original=shared, actor=bob, text="")
+    his = visit(bob, f"/c/{fork.public_id}/")
+    address = his.locator("#fork").get_attribute("hx-get")
+
+    def take_meanwhile(route: Route) -> None:
+        response = route.fetch()
+        actions.offers.take(offer=offer, actor=alice)
+        fork.refresh_from_db()
+        his.evaluate(SYNCED, fork.revision)
+        with suppress(Error):  # the page wants it no more
+            route.fulfill(response=response)
+
+    his.route(f"**{address}", take_meanwhile, times=1)
+    his.evaluate(SYNCED, fork.revision)
+    expect(his.locator("#fork")).to_contain_text("Alice took what was offered")

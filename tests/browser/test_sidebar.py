@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from conversations.models import Conversation, User
 from tests.browser.dictation import Dictate
@@ -169,3 +169,21 @@ def test_a_row_tells_that_an_answer_is_being_written_and_moves_up(
     dictation.wait_until_asked()
     dictation.finish()
     expect(rows(page).first).not_to_contain_text("An answer is being written")
+
+
+def test_what_changed_before_the_socket_was_there_is_shown_when_it_is(
+    visit: Visit, alice: User
+) -> None:
+    kept = conversation_of(alice, title="As it was")
+    renamed = conversation_of(alice, title="Old name")
+    gone = conversation_of(alice, title="Soon gone")
+    page = visit(alice, f"/c/{kept.public_id}/")
+
+    def change_meanwhile(route: Route) -> None:
+        Conversation.objects.filter(pk=renamed.pk).update(title="New name")
+        Conversation.objects.filter(pk=gone.pk).update(deleted_at=timezone.now())
+        route.continue_()
+
+    page.route("**/js/app.*.js", change_meanwhile)
+    page.reload()
+    expect(rows(page)).to_contain_text(["New name", "As it was"])

@@ -1,9 +1,11 @@
 """Where things are on the page of a conversation, and what people do with them."""
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Error, Locator, Page, Route, expect
 
 from conversations.models import User
 
@@ -19,12 +21,23 @@ def until_ready(page: Page) -> None:
     expect(page.locator("html")).to_have_attribute("data-ready", re.compile("."))
 
 
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Of what the test itself is told while the page lives, which no locator shows."""
+    for _ in range(500):
+        if holds():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("ten seconds were not enough")
+
+
 def delay(page: Page, address: str, milliseconds: int) -> None:
     """Requests to this address take longer."""
 
     def wait(route: Route) -> None:
-        page.wait_for_timeout(milliseconds)
-        route.continue_()
+        # The test may be over before the request would have been sent.
+        with suppress(Error):
+            page.wait_for_timeout(milliseconds)
+            route.continue_()
 
     page.route(address, wait)
 

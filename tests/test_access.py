@@ -126,7 +126,7 @@ ROUTES = {
     "labels": Route({"GET": Verb("read", 200), "POST": Verb("read", 200, LABEL_FORM)}),
     # A label is its maker's alone: here the owner's.
     "label": Route({"POST": Verb("own", 200, LABEL_FORM), "DELETE": Verb("own", 200)}),
-    "label_mark": Route({"POST": Verb("own", 200), "DELETE": Verb("own", 200)}),
+    "label_mark": Route({"POST": Verb("own", 200)}),
     "details": Route({"GET": Verb("read", 200)}),
     "history": Route({"GET": Verb("read", 200, {"before": "1"})}),
     "candidates": Route({"GET": Verb("own", 200)}),

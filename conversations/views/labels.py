@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
 from conversations import access, actions
@@ -55,22 +55,36 @@ def label(request: SignedInRequest, conversation: str, label: str) -> HttpRespon
 
 
 @login_required
-@require_http_methods(["POST", "DELETE"])
+@require_POST
 def mark(request: SignedInRequest, conversation: str, label: str) -> HttpResponse:
-    """POST puts it on the conversation, DELETE takes it off."""
+    """`on` is whether the label is to be on the conversation. The sheet stays as it is: what was
+    opened or typed in it meanwhile is not to be lost."""
     row = access.conversation(request.user, conversation, to="read")
     mine = access.label(request.user, label)
-    actions.labels.mark(label=mine, conversation=row, is_on=request.method == "POST")
-    return _changed(request, row)
+    actions.labels.mark(label=mine, conversation=row, is_on="on" in request.POST)
+    counted = request.user.labels.with_number().get(pk=mine.pk)
+    context = {"conversation": row, "label": counted, "has_changed": True}
+    response = render(request, "conversations/_label_deletion.html", context)
+    return _with_list(response, _shown(request))
 
 
-def _changed(request: SignedInRequest, conversation: Conversation, **more: Any) -> HttpResponse:
-    """The sheet and the sidebar's choices; where the list shows a label's alone it is read anew."""
-    show = request.GET.get("show") or request.POST.get("show") or ""
-    response = _sheet(request, conversation, show=show, has_changed=True, **more)
+def _shown(request: SignedInRequest) -> str:
+    """What the sidebar's list shows."""
+    return request.GET.get("show") or request.POST.get("show") or ""
+
+
+def _with_list(response: HttpResponse, show: str) -> HttpResponse:
+    """Where the list shows a label's alone it is read anew."""
     if show.startswith("label-"):
         trigger_client_event(response, "change", {"target": "#filter"}, after="swap")
     return response
+
+
+def _changed(request: SignedInRequest, conversation: Conversation, **more: Any) -> HttpResponse:
+    """The sheet, the sidebar's choices and its list."""
+    show = _shown(request)
+    response = _sheet(request, conversation, show=show, has_changed=True, **more)
+    return _with_list(response, show)
 
 
 def _sheet(

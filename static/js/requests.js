@@ -27,6 +27,11 @@ function showSettings(html) {
   byId("settings").querySelector("[aria-invalid]")?.focus();
 }
 
+/** What was not taken is not shown as if it were. */
+function untick(elt) {
+  if (elt?.type === "checkbox") elt.checked = !elt.checked;
+}
+
 export function startRequests() {
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = token();
@@ -37,7 +42,10 @@ export function startRequests() {
       detail.shouldSwap = false;
       signedOut();
     } else if (detail.shouldSwap && detail.elt.getAttribute("hx-swap") !== "none") unpack(detail);
-    else if (detail.xhr.status === 409) toast(detail.serverResponse.slice(0, 300));
+    else if (detail.xhr.status === 409) {
+      untick(detail.elt);
+      toast(detail.serverResponse.slice(0, 300));
+    }
   });
   for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(failure, (event) => {
@@ -45,6 +53,7 @@ export function startRequests() {
       // We say in plain text what is the matter; what stands before us does not.
       const plain = xhr?.getResponseHeader("Content-Type")?.startsWith("text/plain");
       const reason = xhr?.status === 503 && plain ? xhr.responseText.slice(0, 300) : "";
+      untick(requestConfig?.elt);
       if (requestConfig?.elt.id === "composer") refuse(reason || word("unreachable"));
       else if (xhr?.status === 404 && requestConfig.elt.closest("#queue, #sheet")) toast(word("turnGone"));
       else toast(reason || word("failed"));

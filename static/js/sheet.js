@@ -8,7 +8,8 @@ export function startSheet() {
     const { target, requestConfig } = event.detail;
     if (target !== sheet) {
       if (sheet.contains(requestConfig?.elt)) sheet.close();
-    } else if (!sheet.open) sheet.showModal();
+      // What was asked from within it opens it no more when it was closed meanwhile.
+    } else if (!sheet.open && !sheet.contains(requestConfig?.elt)) sheet.showModal();
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.xhr.status === 204 && sheet.contains(event.detail.elt)) sheet.close();

@@ -16,6 +16,7 @@ from tests.browser.thread import (
     until_ready,
     until_settled,
 )
+from tests.browser.watch import Watch
 
 
 def columns(page: Page) -> Locator:
@@ -47,8 +48,9 @@ def vote(page: Page, number: int) -> Locator:
 
 
 def test_two_people_watch_two_answers_vote_and_go_on_with_one(
-    hers: Page, his: Page, dictate: Dictate
+    hers: Page, his: Page, dictate: Dictate, watch: Watch
 ) -> None:
+    watch.allow("409")
     first, second, third = dictate(), dictate(), dictate()
     ask_for(hers, "Which?", "indigo-owl-4")
     first, second = in_order(first, second)
@@ -70,6 +72,10 @@ def test_two_people_watch_two_answers_vote_and_go_on_with_one(
     second.say("or none")
     expect(columns(his).nth(1).locator(".text")).to_have_text("The other, or none")
 
+    his.route("**/vote/", lambda route: route.fulfill(status=409, body="Not now."), times=1)
+    vote(his, 2).click()
+    expect(his.get_by_text("Not now.")).to_be_visible()
+    expect(vote(his, 2)).not_to_be_checked()
     vote(his, 2).check()
     expect(columns(hers).nth(1).locator(".voters")).to_have_attribute("title", "Bob")
     expect(columns(hers).nth(1).locator("[data-progress]")).to_have_text("writing")

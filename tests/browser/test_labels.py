@@ -9,7 +9,7 @@ from conversations.models import Conversation, User
 from tests.browser.rows import conversation_of
 from tests.browser.test_accessibility import WIDE, look
 from tests.browser.test_sidebar import menu_of
-from tests.browser.thread import Visit, rows
+from tests.browser.thread import Visit, delay, rows
 from tests.browser.watch import Watch
 
 
@@ -94,3 +94,37 @@ def test_a_row_that_changes_keeps_its_labels(
     page.get_by_label("Title", exact=True).fill("A better name")
     page.keyboard.press("Enter")
     expect(label_of(page, "A better name")).to_have_text(["Quarter"])
+
+
+def test_a_label_that_is_put_on_takes_nothing_away_that_is_typed_meanwhile(
+    visit: Visit, alice: User, conversation: Conversation
+) -> None:
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    sheet = sheet_of(page, "Slow export")
+    add(page, sheet, "Quarter")
+    delay(page, "**/mark/", 500)
+    sheet.get_by_label("Quarter", exact=True).uncheck()
+    sheet.locator("summary").press("Enter")
+    sheet.get_by_role("textbox", name="Name of the label").fill("Next quarter")
+    expect(label_of(page, "Slow export")).to_have_count(0)
+    expect(sheet.get_by_role("button", name="Delete", exact=True)).to_be_visible()
+    expect(sheet.get_by_role("textbox", name="Name of the label")).to_have_value("Next quarter")
+
+
+def test_a_label_that_could_not_be_put_on_is_not_shown_so_nor_comes_back_what_was_closed(
+    visit: Visit, alice: User, conversation: Conversation, watch: Watch
+) -> None:
+    watch.allow("Failed to load resource|htmx:")
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    sheet = sheet_of(page, "Slow export")
+    add(page, sheet, "Quarter")
+    page.route("**/mark/", lambda route: route.abort(), times=1)
+    sheet.get_by_label("Quarter", exact=True).click()
+    expect(page.get_by_text("That did not work.")).to_be_visible()
+    expect(sheet.get_by_label("Quarter", exact=True)).to_be_checked()
+    delay(page, "**/mark/", 300)
+    with page.expect_response("**/mark/"):
+        sheet.get_by_label("Quarter", exact=True).click()
+        page.keyboard.press("Escape")
+    expect(label_of(page, "Slow export")).to_have_count(0)
+    expect(sheet).to_be_hidden()

@@ -12,7 +12,7 @@ import { dressCode } from "./code.js";
 import { byId, element, openConversation, parse, word } from "./dom.js";
 import { applyPatch, lastElement } from "./patch.js";
 import { showQueue } from "./queue.js";
-import { poll, sync } from "./sync.js";
+import { noteTold, poll, sync } from "./sync.js";
 import { showTimes } from "./times.js";
 
 const shown = new Map(); // generation → number of the last frame that is in the page
@@ -27,6 +27,7 @@ export function startLive(sender) {
 /** Another conversation, or another socket: what was shown says nothing any more. */
 export function forgetFrames() {
   shown.clear();
+  noteTold(0);
   asked = false;
 }
 
@@ -87,6 +88,7 @@ function showProgress(article, html) {
 const known = () => Number(byId("messages").dataset.revision);
 
 function seen(revision) {
+  noteTold(revision);
   if (revision > known() + 1) sync();
   else if (revision > known()) byId("messages").dataset.revision = revision;
 }

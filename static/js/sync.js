@@ -9,6 +9,12 @@ import { showTitle } from "./titles.js";
 let running = null;
 let again = false;
 let withGrowing = false;
+let newestTold = 0; // the newest change that the socket brought: what was read before it comes too late
+
+/** @param {number} revision 0 forgets it: another thread, or another socket */
+export function noteTold(revision) {
+  newestTold = revision && Math.max(newestTold, revision);
+}
 
 /** The same, with the growing text too: where no frames come. */
 export function poll() {
@@ -43,6 +49,10 @@ async function fetchThread() {
   const answer = await load(address);
   const page = answer?.querySelector("#messages");
   if (!page || conversation !== openConversation()) return;
+  if (page.dataset.revision < newestTold) {
+    again = true;
+    return;
+  }
   placeQueue(answer.querySelector("#queue"));
   mergeThread(page, withGrowing);
   byId("messages").dataset.revision = page.dataset.revision;

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from conversations.models import Conversation, User
 from tests.browser.dictation import Dictate
@@ -159,6 +159,13 @@ def test_a_message_sent_after_being_signed_out_stays_in_the_field(
     expect(field(page)).to_have_value("Is anybody there?")
 
 
+WATCH_LIVE = """() => {
+  window.changes = 0;
+  new MutationObserver((changes) => { window.changes += changes.length; }).observe(
+    document.getElementById("messages"), { subtree: true, attributeFilter: ["data-live"] });
+}"""
+
+
 def test_what_comes_late_takes_nothing_newer_away(
     visit: Visit, alice: User, conversation: Conversation, dictate: Dictate
 ) -> None:
@@ -196,3 +203,33 @@ def test_what_comes_late_takes_nothing_newer_away(
         page.evaluate("setTimeout(() => console.info('late'), 200)")
     assert thread_html(page) == shown
     assert thread_html(asking) == shown
+
+
+def test_a_fetch_that_comes_late_takes_nothing_back(
+    visit: Visit, alice: User, conversation: Conversation, dictate: Dictate
+) -> None:
+    dictation = dictate()
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    send(page, "Is it fast?")
+    dictation.say("Very.")
+    expect(words(page)).to_have_text("Very.")
+    fetched: list[str] = []
+
+    def hold_back(route: Route) -> None:
+        response = route.fetch()
+        dictation.finish()
+        until_settled(page)
+        page.evaluate(WATCH_LIVE)
+        page.on("response", lambda response: fetched.append(response.url))
+        route.fulfill(response=response)
+
+    page.route("**/messages/", hold_back, times=1)
+    other = page.context.new_page()
+    other.goto(page.url)
+    until_ready(other)
+    other.get_by_role("button", name="Rename").click()
+    other.get_by_label("Title", exact=True).fill("About speed")
+    other.keyboard.press("Enter")
+    until(page, lambda: len(fetched) == 2)  # the second is right
+    expect(page.locator("[data-title-text]")).to_have_text("About speed")
+    assert page.evaluate("window.changes") == 0

@@ -43,6 +43,12 @@ def main() -> None:
         "--people", type=int, help="in each room, of which --load has one for each stream"
     )
     rooms.add_argument("--load", type=_load, default=Load(100, 30, 12))
+    rooms.add_argument(
+        "--open-webui",
+        default="open-webui",
+        metavar="COMMAND",
+        help="runs Open WebUI, whose channels are measured too, if it is there",
+    )
     rooms.set_defaults(run=_room)
     calls = commands.add_parser("gateway", help="programs, beside calling the model server itself")
     calls.add_argument("--callers", type=int, default=16, help="short questions at once")
@@ -86,7 +92,7 @@ def _scale(chosen: argparse.Namespace) -> None:
 
 def _room(chosen: argparse.Namespace) -> None:
     chosen_rooms = [room.Room(chosen.load, chosen.people)] if chosen.people else room.FULL
-    measured = room.run(_say, chosen_rooms)
+    measured = room.run(_say, chosen_rooms, kin=chosen.open_webui)
     average = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"{os.cpu_count()} cores, load average {average}")
     print(room.table(measured))
@@ -101,7 +107,7 @@ def _gateway(chosen: argparse.Namespace) -> None:
         rate=load.rate,
         seconds=load.seconds,
         redis=chosen.redis,
-        beside=chosen.litellm,
+        kin=chosen.litellm,
     )
     average = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"{os.cpu_count()} cores, load average {average}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.engines import RedisServer
 from tests.processes import Program, program
 
-from . import litellm
+from . import beside, litellm
 from .callers import Called, Errand
 from .relay import PLAIN, Say, given, prepare, upstream
 
@@ -35,9 +35,9 @@ def run(
     rate: float,
     seconds: float,
     redis: bool = False,
-    beside: str = "",
+    kin: str = "",
 ) -> dict[str, Called]:
-    """By what was called. `beside` is the command that runs LiteLLM's proxy; it is left out where
+    """By what was called. `kin` is the command that runs LiteLLM's proxy; it is left out where
     there is no such program."""
 
     def errand(base: str, key: str, *pids: int) -> Called:
@@ -59,12 +59,10 @@ def run(
         if redis:
             measured["portal, Redis"] = _with_redis(say, env, key, errand)
         shutil.rmtree(data)
-        if litellm.is_here(beside):
+        if beside.is_here(kin, "LiteLLM's proxy", say):
             say("LiteLLM's proxy")
-            with litellm.proxy(beside, base_url) as proxy:
+            with litellm.proxy(kin, base_url) as proxy:
                 measured["LiteLLM"] = errand(proxy.base, proxy.key, *proxy.pids)
-        elif beside:
-            say(f"LiteLLM's proxy is left out: {beside.split(maxsplit=1)[0]} is not installed")
     return measured
 
 

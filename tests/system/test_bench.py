@@ -1,5 +1,7 @@
 """The benchmark, in its smallest form: it measures what it says."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.bench import answer, gateway, relay, report, room, scale
@@ -52,12 +54,27 @@ def test_a_crowd_at_one_answer_ends_with_the_same() -> None:
 
 def test_all_people_of_all_rooms_see_every_word() -> None:
     small = room.Room(Load(2, 20, seconds=1, slack=0.5), people=3)
-    [(_room, felt)] = measured = room.run(lambda _text: None, [small])
+    [one] = measured = room.run(lambda _text: None, [small])
+    felt = one.portal
     assert (felt.whole, felt.viewers) == (6, 6)
     assert 0 < felt.delay_p50 <= felt.delay_p95 <= felt.delay_p99
     assert 0 < felt.cpu_view < felt.cpu_token
     assert 0 < felt.memory_open <= felt.memory_most
     assert room.table(measured).splitlines()[-1].startswith("| 2 of 3, 20/s | 6/6 | ")
+
+
+def test_open_webui_is_left_out_where_it_is_not_installed() -> None:
+    said: list[str] = []
+    small = room.Room(Load(1, 20, seconds=1, slack=0.5), people=2)
+    [one] = room.run(said.append, [small], kin="no-such-open-webui")
+    assert said[0] == "Open WebUI is left out: no-such-open-webui is not installed"
+    assert one.kin is None
+    assert room.table([one]).count("\n") == 2
+    beside = replace(one, kin=replace(one.portal, cpu_view=4 * one.portal.cpu_view))
+    *_, kin, ratios = room.table([beside]).splitlines()
+    assert kin.startswith("| the same, Open WebUI | 2/2 | ")
+    assert ratios.startswith("| portal : Open WebUI |  | 1.00 | ")
+    assert "| 0.25 |" in ratios
 
 
 def test_two_processes_are_set_against_one(redis_server: RedisServer) -> None:
@@ -70,7 +87,7 @@ def test_two_processes_are_set_against_one(redis_server: RedisServer) -> None:
 def test_the_gateway_is_set_against_the_model_server_itself() -> None:
     said: list[str] = []
     measured = gateway.run(
-        said.append, callers=2, streams=2, rate=20, seconds=1, beside="no-such-litellm"
+        said.append, callers=2, streams=2, rate=20, seconds=1, kin="no-such-litellm"
     )
     assert said[-1] == "LiteLLM's proxy is left out: no-such-litellm is not installed"
     assert [(one.whole, one.streams) for one in measured.values()] == [(2, 2), (2, 2)]

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
@@ -62,7 +62,7 @@ def mark(request: SignedInRequest, conversation: str, label: str) -> HttpRespons
     row = access.conversation(request.user, conversation, to="read")
     mine = access.label(request.user, label)
     actions.labels.mark(label=mine, conversation=row, is_on="on" in request.POST)
-    counted = request.user.labels.with_number().get(pk=mine.pk)
+    counted = get_object_or_404(request.user.labels.with_number(), pk=mine.pk)
     context = {"conversation": row, "label": counted, "has_changed": True}
     response = render(request, "conversations/_label_deletion.html", context)
     return _with_list(response, _shown(request))

@@ -30,7 +30,8 @@ def page(user: User, before: str = "", show: str = "") -> dict[str, Any]:
     if len(found) > size:
         last = found[size - 1]
         more = f"{last.active_at.isoformat()}~{last.pk}"
-    return {"rows": found[:size], "more": more, "show": show, "tag": _tag(found, show)}
+    found = found[:size]
+    return {"rows": found, "more": more, "show": show, "tag": _tag(show, found, more)}
 
 
 def frame(user: User) -> dict[str, Any]:
@@ -57,17 +58,17 @@ def _chosen(user: User, show: str) -> ConversationQuerySet:
     raise Http404
 
 
-def _tag(rows: list[Conversation], show: str) -> str:
+def _tag(show: str, rows: list[Conversation], more: str) -> str:
     shown = [
         (
             *(row.public_id, row.title, row.active_at, row.reader_role, row.is_muted, row.unread),
             *(row.is_mentioned, row.is_writing),
             [(label.public_id, label.name, label.colour) for label in row.labels],
-            [(person.public_id, person.display_name, person.hue) for person in row.faces],
+            [(person.public_id, person.display_name) for person in row.faces],
         )
         for row in rows
     ]
-    return quote_etag(blake2b(repr((show, shown)).encode(), digest_size=16).hexdigest())
+    return quote_etag(blake2b(repr((show, shown, more)).encode(), digest_size=16).hexdigest())
 
 
 def _parse(cursor: str) -> tuple[datetime, int]:

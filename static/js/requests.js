@@ -28,8 +28,9 @@ function showSettings(html) {
 }
 
 /** What was not taken is not shown as if it were. */
-function untick(elt) {
-  if (elt?.type === "checkbox") elt.checked = !elt.checked;
+function untick({ requestConfig }) {
+  const { elt, formData } = requestConfig ?? {};
+  if (elt?.type === "checkbox") elt.checked = !formData.has(elt.name);
 }
 
 export function startRequests() {
@@ -40,10 +41,11 @@ export function startRequests() {
     const { detail } = event;
     if (detail.xhr.responseURL && wentToSignIn(detail.xhr.responseURL)) {
       detail.shouldSwap = false;
+      untick(detail);
       signedOut();
     } else if (detail.shouldSwap && detail.elt.getAttribute("hx-swap") !== "none") unpack(detail);
     else if (detail.xhr.status === 409) {
-      untick(detail.elt);
+      untick(detail);
       toast(detail.serverResponse.slice(0, 300));
     }
   });
@@ -53,7 +55,7 @@ export function startRequests() {
       // We say in plain text what is the matter; what stands before us does not.
       const plain = xhr?.getResponseHeader("Content-Type")?.startsWith("text/plain");
       const reason = xhr?.status === 503 && plain ? xhr.responseText.slice(0, 300) : "";
-      untick(requestConfig?.elt);
+      untick(event.detail);
       if (requestConfig?.elt.id === "composer") refuse(reason || word("unreachable"));
       else if (xhr?.status === 404 && requestConfig.elt.closest("#queue, #sheet")) toast(word("turnGone"));
       else toast(reason || word("failed"));

@@ -37,15 +37,21 @@ const fits = ({ role, labels }) =>
   ({ "": true, mine: role === "owner", shared: role !== "owner" })[byId("filter").value] ??
   labels?.includes(byId("filter").value);
 
-export function showRow(conversation, html, top) {
+/** Newest first. What is not there and older than all that is comes with its own page of the list.
+ * @param {boolean} top whether it goes before all others
+ * @param {boolean} [chosen] by the server, which knows of all what the list is to hold */
+export function showRow(conversation, html, top, chosen) {
   const fresh = parse(html).querySelector(".item");
   const old = rowOf(conversation);
-  if (!fresh || (!old && !fits(fresh.dataset)) || leaving.has(conversation) || old?.querySelector("input")) return;
+  if (!fresh || leaving.has(conversation) || old?.querySelector("input")) return;
+  if (!old && !chosen && !fits(fresh.dataset)) return;
+  const others = [...document.querySelectorAll("#rows > .item")].filter((item) => item !== old);
+  const next = others.find(({ dataset }) => top || dataset.at < fresh.dataset.at) ?? document.querySelector("#rows > .more");
+  if (!old && next?.matches(".more")) return;
   const focused = old?.contains(document.activeElement) ? document.activeElement.className : null;
-  const first = byId("rows").firstElementChild;
-  if (old && (!top || old === first)) old.replaceWith(fresh);
+  if (old?.nextElementSibling === next) old.replaceWith(fresh);
   else {
-    byId("rows").insertBefore(fresh, first);
+    byId("rows").insertBefore(fresh, next);
     old?.remove();
   }
   // The same for all who read it.

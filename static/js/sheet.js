@@ -4,12 +4,16 @@ import { byId, on } from "./dom.js";
 
 export function startSheet() {
   const sheet = byId("sheet");
+  let within = false;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    within = sheet.contains(event.detail.requestConfig?.elt);
+  });
   document.addEventListener("htmx:afterSwap", (event) => {
-    const { target, requestConfig } = event.detail;
+    const { target, xhr } = event.detail;
     if (target !== sheet) {
-      if (sheet.contains(requestConfig?.elt)) sheet.close();
-      // What was asked from within it opens it no more when it was closed meanwhile.
-    } else if (!sheet.open && !sheet.contains(requestConfig?.elt)) sheet.showModal();
+      if (within) sheet.close();
+      // Closed meanwhile it stays so, unless what was sent from it is refused.
+    } else if (!sheet.open && (!within || xhr.status >= 400)) sheet.showModal();
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.xhr.status === 204 && sheet.contains(event.detail.elt)) sheet.close();

@@ -6,9 +6,13 @@ import { placeQueue } from "./queue.js";
 import { heard, removeRow, showRow } from "./rows.js";
 import { showTitle } from "./titles.js";
 
+// What the tables have lost, with a server of theirs, is not waited for without end.
+const OFTEN_LATE = 5;
+
 let running = null;
 let again = false;
 let withGrowing = false;
+let late = 0; // so often in a row
 let newestTold = 0; // the newest change that the socket brought: what was read before it comes too late
 
 /** @param {number} revision 0 forgets it: another thread, or another socket */
@@ -49,7 +53,8 @@ async function fetchThread() {
   const answer = await load(address);
   const page = answer?.querySelector("#messages");
   if (!page || conversation !== openConversation()) return;
-  if (page.dataset.revision < newestTold) {
+  late = page.dataset.revision < newestTold ? (late + 1) % OFTEN_LATE : 0;
+  if (late) {
     again = true;
     return;
   }
@@ -79,27 +84,30 @@ function showRole(role) {
 async function load(address, headers) {
   const response = await request(address, { headers });
   if (response.redirected && wentToSignIn(response.url)) signedOut();
-  else if (response.status === 404) leaveThread("noAccess");
+  else if (response.status === 404 && address.startsWith(main()?.dataset.messagesUrl)) leaveThread("noAccess");
   else if (response.ok) return parse(await response.text());
   return null;
 }
 
+let listsAsked = 0;
+
 /** The newest rows from the table: those that are gone leave, the others stand as they do there.
  * Once, with what the page came with, the server says only whether that has changed. */
 export async function syncRows() {
+  const mine = ++listsAsked;
   const { dataset } = byId("rows");
+  const show = byId("filter").value;
   const headers = dataset.tag ? { "If-None-Match": dataset.tag } : {};
   delete dataset.tag;
   heard.clear();
-  const page = await load(`${dataset.url}?show=${byId("filter").value}`, headers).catch(() => null);
-  if (!page) return;
+  const page = await load(`${dataset.url}?show=${show}`, headers).catch(() => null);
+  if (!page || mine !== listsAsked || show !== byId("filter").value) return;
   const fresh = [...page.querySelectorAll(".item")];
   const last = page.querySelector(".more") && fresh.at(-1).dataset.at;
   const isOld = (item) => heard.has(item.dataset.conversation);
   for (const item of document.querySelectorAll("#rows > .item"))
     if (!page.getElementById(item.id) && !(item.dataset.at < last) && !isOld(item)) removeRow(item.dataset.conversation);
-  for (const item of fresh.reverse())
-    if (!isOld(item)) showRow(item.dataset.conversation, item.outerHTML, true);
+  for (const item of fresh) if (!isOld(item)) showRow(item.dataset.conversation, item.outerHTML, false, true);
 }
 
 let paging = false;

@@ -128,3 +128,25 @@ def test_a_label_that_could_not_be_put_on_is_not_shown_so_nor_comes_back_what_wa
         page.keyboard.press("Escape")
     expect(label_of(page, "Slow export")).to_have_count(0)
     expect(sheet).to_be_hidden()
+
+
+def test_a_sheet_that_was_closed_comes_back_only_for_what_is_refused(
+    visit: Visit, alice: User, conversation: Conversation, watch: Watch
+) -> None:
+    watch.allow("409")
+    page = visit(alice, f"/c/{conversation.public_id}/")
+    delay(page, "**/labels/", 300)
+    for name, comes_back in (("Quarter", False), ("Later", False), ("Quarter", True)):
+        sheet = sheet_of(page, "Slow export")
+        sheet.get_by_label("Name of a new label").fill(name)
+        with page.expect_response("**/labels/"):
+            page.keyboard.press("Enter")
+            page.keyboard.press("Escape")
+            expect(sheet).to_be_hidden()
+        if comes_back:
+            expect(sheet.get_by_role("alert")).to_have_text(
+                "A label of yours is called so already."
+            )
+        else:
+            expect(label_of(page, "Slow export").filter(has_text=name)).to_have_count(1)
+            expect(sheet).to_be_hidden()

@@ -187,3 +187,31 @@ def test_what_changed_before_the_socket_was_there_is_shown_when_it_is(
     page.route("**/js/app.*.js", change_meanwhile)
     page.reload()
     expect(rows(page)).to_contain_text(["New name", "As it was"])
+
+
+def test_a_list_that_comes_late_takes_nothing_back_and_puts_all_where_they_belong(
+    visit: Visit, alice: User, dictate: Dictate
+) -> None:
+    now = timezone.now()
+    first, _second, third = (
+        conversation_of(alice, title=title, at=now - timedelta(hours=hours))
+        for hours, title in enumerate(("First", "Second", "Third"))
+    )
+    page, other = visit(alice), visit(alice, f"/c/{third.public_id}/")
+    dictate()
+
+    def change_meanwhile(route: Route) -> None:
+        Conversation.objects.filter(pk=first.pk).update(title="New name")
+        route.continue_()
+
+    def hold_back(route: Route) -> None:
+        response = route.fetch()
+        send(other, "Now?")
+        expect(rows(page)).to_contain_text(["Third", "First", "Second"])
+        route.fulfill(response=response)
+
+    page.route("**/js/app.*.js", change_meanwhile)
+    page.route("**/conversations/?show=*", hold_back)
+    page.reload()
+    expect(rows(page)).to_contain_text(["Third", "New name", "Second"])
+    expect(rows(page).first.locator(".live")).to_be_visible()

@@ -16,8 +16,9 @@ from django.utils import timezone
 
 Key = TypeVar("Key", bound=Hashable)
 
-# Labels come from code: states, error codes, names of views. Should one ever not, it stops here.
-LABELS_AT_MOST = 200
+# Labels come from code: states, error codes, names of views (some 200, with four classes of status
+# each). Should one ever not, it stops here.
+LABELS_AT_MOST = 1_000
 
 
 class Histogram:

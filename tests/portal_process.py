@@ -4,6 +4,8 @@ Serves on a free port, which it prints. Where the database and the upstream are 
 environment; tables are expected to be there.
 """
 
+from pathlib import Path
+
 import django
 
 from chatweb import settings
@@ -35,9 +37,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # No static files are collected for a test.
+    # No static files are collected for a test, which WhiteNoise would complain of.
     settings.STORAGES["staticfiles"] = {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
     }
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     django.setup()
     main()

@@ -20,6 +20,11 @@ from tests.viewers import Viewer, session_of, until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def _short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conversations.presence.ROUND", 0.2)
+
+
 @pytest.fixture
 def both(conversation: Conversation, alice: User, bob: User) -> tuple[User, User]:
     """Alice and Bob, who may both write."""
@@ -81,7 +86,7 @@ async def test_two_tabs_are_one_person_until_the_last_is_closed(
     other = await page(bob)
     await until(lambda: here(other) == ids(alice, bob))  # told at once, as all others see it
     await one.watch("")
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(0.5)
     assert len(watching.all("here")) == before
     await other.watch("")
     await until(lambda: here(watching) == ids(alice))
@@ -130,7 +135,7 @@ async def test_charlie_is_shown_to_nobody_and_sees_nobody(
         await outside.send({"t": "typing", "on": True})
         await outside.send({"t": "watch", "c": conversation.public_id})
         assert await outside.closed() == 4403
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(0.5)
         assert outside.heard == []
     assert here(watching) == ids(alice)
     assert line(watching) == ""
@@ -173,7 +178,7 @@ async def test_all_but_themselves_see_who_is_typing(
 async def test_typing_is_over_when_nothing_is_written_for_as_long_as_set(
     page: Any, both: tuple[User, User], settings: Settings
 ) -> None:
-    settings.TYPING_SECONDS = 1.2
+    settings.TYPING_SECONDS = 0.6
     watching, writing = await page(both[0]), await page(both[1])
     await writing.send({"t": "typing", "on": True})
     await until(lambda: line(watching) == "Bob is typing…")
@@ -201,7 +206,7 @@ async def test_a_viewers_typing_is_refused_and_shown_to_nobody(
     await db(participants.update, role=Role.VIEWER)  # with his socket open
     told = len(watching.all("typing"))
     await viewing.send({"t": "typing", "on": True})
-    await asyncio.sleep(1.3)
+    await asyncio.sleep(0.5)
     assert len(watching.all("typing")) == told
     assert viewing.code is None  # what was pressed before the page knew is no offence
 

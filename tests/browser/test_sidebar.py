@@ -1,11 +1,12 @@
 """The list of conversations: found again, renamed, deleted, taken back."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 from django.utils import timezone
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
-from conversations.models import Conversation, User
+from conversations.models import Conversation, Label, Participant, Team, TeamMember, User
 from tests.browser.dictation import Dictate
 from tests.browser.rows import conversation_of
 from tests.browser.thread import (
@@ -15,10 +16,13 @@ from tests.browser.thread import (
     questions,
     rows,
     send,
+    send_button,
+    until,
     until_ready,
     until_settled,
     words,
 )
+from tests.browser.watch import Watch
 
 
 def menu_of(page: Page, title: str) -> None:
@@ -215,3 +219,41 @@ def test_a_list_that_comes_late_takes_nothing_back_and_puts_all_where_they_belon
     page.reload()
     expect(rows(page)).to_contain_text(["Third", "New name", "Second"])
     expect(rows(page).first.locator(".live")).to_be_visible()
+
+
+def test_a_socket_that_comes_back_brings_what_the_chosen_list_missed(
+    visit: Visit, alice: User, conversation: Conversation, watch: Watch
+) -> None:
+    watch.allow(r"404.*show=label-")
+    team = Team.objects.create(name=f"Team {uuid4().hex}")
+    TeamMember.objects.create(team=team, user=alice)
+    label = Label.objects.create(owner=alice, name="Quarter")
+    page = visit(alice)
+    lines: list[WebSocketRoute] = []
+
+    def hold(line: WebSocketRoute) -> None:
+        lines.append(line)
+        line.connect_to_server()
+
+    page.route_web_socket("**/ws/", hold)
+    page.goto(f"/c/{conversation.public_id}/")
+    until_ready(page)
+    with page.expect_response("**/conversations/*"):
+        page.get_by_label("Which conversations").select_option(team.name)
+    expect(rows(page)).to_have_count(0)
+    until(page, lambda: len(lines) == 1)
+    Participant.objects.filter(conversation=conversation).update(via_team=team)
+    lines[-1].close()
+    expect(rows(page)).to_have_count(1)
+
+    # A list that is there no more is no reason to leave the thread.
+    with page.expect_response("**/conversations/*"):
+        page.get_by_label("Which conversations").select_option("Quarter")
+    label.delete()
+    with page.expect_response("**/conversations/*") as answer:
+        lines[-1].close()
+    assert answer.value.status == 404
+    field(page).fill("Still here")
+    send_button(page).click()
+    expect(questions(page).last).to_contain_text("Still here")
+    expect(page).to_have_url(f"/c/{conversation.public_id}/")

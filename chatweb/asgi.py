@@ -6,6 +6,7 @@ import warnings
 import django
 from asgiref.sync import sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.sessions import CookieMiddleware
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -36,8 +37,6 @@ from conversations.origins import SameOrigin  # noqa: E402
 from conversations.probes import Probes  # noqa: E402
 from conversations.requestids import RequestIds  # noqa: E402
 from conversations.routing import websocket_urlpatterns  # noqa: E402
-
-from channels.sessions import CookieMiddleware  # noqa: E402  isort: skip
 
 application = RequestIds(
     ProtocolTypeRouter(

@@ -69,7 +69,7 @@ class LineFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 logging's name
         return CONTROL.sub(lambda found: ascii(found[0])[1:-1], super().formatMessage(record))
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802
+    def formatException(self, ei: Any) -> str:  # noqa: N802 logging's name
         """Indented, so that no line of it looks like a record of its own."""
         lines = super().formatException(ei).split("\n")
         return "\n".join("  " + CONTROL.sub(lambda c: ascii(c[0])[1:-1], line) for line in lines)

@@ -231,7 +231,7 @@ def _leave_whatever_threads_do() -> None:
     last.start()
 
 
-class Request(WebRequest):  # type: ignore[misc]
+class Request(WebRequest):  # type: ignore[misc]  # Daphne has no types
     """A request whose body is bounded before it is stored: Twisted spools any length to disk.
 
     A program's is a push producer to its connection, too, which says when the program has stopped
@@ -327,14 +327,14 @@ class Request(WebRequest):  # type: ignore[misc]
         reactor.callLater(settings.REFUSAL_SECONDS, self.channel.loseConnection)
 
 
-class Pages(HTTPFactory):  # type: ignore[misc]
+class Pages(HTTPFactory):  # type: ignore[misc]  # Daphne has no types
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = Request
         return protocol
 
 
-class Socket(WebSocketProtocol):  # type: ignore[misc]
+class Socket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
     """A push producer to its transport, which says when the client has stopped reading."""
 
     _unread: int | None = None  # bytes written since then
@@ -384,7 +384,7 @@ class Socket(WebSocketProtocol):  # type: ignore[misc]
             super().handle_exception(exception)
 
 
-class Sockets(WebSocketFactory):  # type: ignore[misc]
+class Sockets(WebSocketFactory):  # type: ignore[misc]  # Daphne has no types
     protocol = Socket
 
 

@@ -376,6 +376,7 @@ LOCAL_MODEL_URL = ""
 
 # --- Limits and the relay -------------------------------------------------------------------------
 
+# Here, so that they stand in the README's table in this order; all names are Django's to read.
 from chatweb.limits import *  # noqa: E402, F403
 
 # --- Looks and language -------------------------------------------------------------------------

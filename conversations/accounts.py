@@ -24,7 +24,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """People come by invitation."""
         return False
 
-    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ARG002
+    def authentication_failed(
+        self,
+        request: HttpRequest,  # noqa: ARG002 allauth's signature
+        **credentials: Any,
+    ) -> None:
         people.sign_in_failed(email=credentials.get("email", ""))
 
     def login(self, request: HttpRequest, user: User) -> None:
@@ -39,7 +43,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def set_password(self, user: User, password: str) -> None:
         people.set_password(user=user, password=password)
 
-    def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002
+    def get_password_change_redirect_url(
+        self,
+        request: HttpRequest,  # noqa: ARG002 allauth's signature
+    ) -> str:
         return reverse("account")
 
 

@@ -49,7 +49,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         super().__init__(*args, **kwargs)
         budget = self.instance
         if "scope" in self.fields:
-            self.fields["scope"].choices = Scope.choices  # type: ignore[attr-defined]
+            self.fields["scope"].choices = Scope.choices  # type: ignore[attr-defined]  # a ChoiceField
             self.initial.setdefault("scope", Scope.PORTAL)
         self.initial["person"] = budget.user.email if budget.user else ""
         key = Key.objects.filter(public_id=budget.key).first() if budget.key else None
@@ -166,7 +166,7 @@ class BudgetAdmin(OperatorsRows):
         request: HttpRequest,
         obj: Budget,
         form: BudgetForm,
-        change: bool,  # noqa: ARG002
+        change: bool,  # noqa: ARG002 Django's signature
     ) -> None:
         obj.user, obj.team = form.cleaned_data["person"], form.cleaned_data["team"]
         obj.key, obj.limit = form.key, form.limit

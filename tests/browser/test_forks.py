@@ -120,13 +120,19 @@ def test_bob_offers_his_branch_and_alice_takes_it(
     expect(rows(theirs)).to_have_count(0)
 
 
+def fork_of(original: Conversation, alice: User, bob: User) -> Conversation:
+    """Bob's, with a question of his own after Alice's."""
+    add_turn(original, alice, "How slow?", "Very slow.")
+    original.refresh_from_db()
+    fork = actions.forks.fork(conversation=original, actor=bob, at=original.head)
+    add_turn(fork, bob, "And with an index?", "Faster.")
+    return fork
+
+
 def test_an_offer_is_withdrawn_from_the_fork_by_keyboard(
     visit: Visit, alice: User, bob: User, shared: Conversation
 ) -> None:
-    add_turn(shared, alice, "How slow?", "Very slow.")
-    shared.refresh_from_db()
-    fork = actions.forks.fork(conversation=shared, actor=bob, at=shared.head)
-    add_turn(fork, bob, "And with an index?", "Faster.")
+    fork = fork_of(shared, alice, bob)
     actions.offers.make(fork=fork, original=shared, actor=bob, text="")
     hers, his = visit(alice, f"/c/{shared.public_id}/"), visit(bob, f"/c/{fork.public_id}/")
     expect(hers.locator("#queue .offer")).to_contain_text("2 messages")
@@ -139,10 +145,7 @@ def test_an_offer_is_withdrawn_from_the_fork_by_keyboard(
 def test_what_became_of_an_offer_while_the_strip_was_fetched_is_shown(
     visit: Visit, alice: User, bob: User, shared: Conversation
 ) -> None:
-    add_turn(shared, alice, "How slow?", "Very slow.")
-    shared.refresh_from_db()
-    fork = actions.forks.fork(conversation=shared, actor=bob, at=shared.head)
-    add_turn(fork, bob, "And with an index?", "Faster.")
+    fork = fork_of(shared, alice, bob)
     offer = actions.offers.make(fork=fork, original=shared, actor=bob, text="")
     his = visit(bob, f"/c/{fork.public_id}/")
     address = his.locator("#fork").get_attribute("hx-get")

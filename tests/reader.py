@@ -91,10 +91,6 @@ class Reader:
         self.told = 0
 
     @property
-    def is_open(self) -> bool:
-        return self.thread is not None
-
-    @property
     def waiting(self) -> int:
         """How much it was sent and has not looked at."""
         return len(self._heard.messages) - self.told

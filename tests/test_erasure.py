@@ -146,13 +146,12 @@ def test_what_broke_off_is_gone_on_with(
 
 
 def test_with_them_goes_what_they_offer(
-    conversation: Conversation, alice: User, bob: User, operator: User
+    shared: Conversation, alice: User, bob: User, operator: User
 ) -> None:
-    Participant.objects.create(conversation=conversation, user=bob, role=Role.EDITOR)
-    add_turn(conversation, alice, "Why?", "Because.")
-    fork = actions.forks.fork(conversation=conversation, actor=bob, at=conversation.head)
+    add_turn(shared, alice, "Why?", "Because.")
+    fork = actions.forks.fork(conversation=shared, actor=bob, at=shared.head)
     add_turn(fork, bob, "Really?", "Yes.")
-    offer = actions.offers.make(fork=fork, original=conversation, actor=bob, text="")
+    offer = actions.offers.make(fork=fork, original=shared, actor=bob, text="")
     erasure.erase(user=bob, actor=operator)
     offer.refresh_from_db()
     assert offer.state == OfferState.WITHDRAWN

@@ -23,6 +23,7 @@ from conversations.models import (
 )
 from conversations.views import sidebar
 from tests.relays import db
+from tests.test_shares import text_of
 from tests.viewers import Viewer, session_of
 
 pytestmark = pytest.mark.django_db
@@ -50,10 +51,6 @@ def marks(user: User, show: str = "") -> list[list[str]]:
     """The labels of each row in the person's list."""
     rows = sidebar.page(user, show=show)["rows"]
     return [[label.name for label in row.labels] for row in rows]
-
-
-def text(page: Any) -> str:
-    return str(page.content.decode())
 
 
 # --- Whose they are -------------------------------------------------------------------------------
@@ -168,10 +165,10 @@ def test_a_mark_is_put_on_and_taken_off(
     address = reverse("label_mark", args=[shared.public_id, label.public_id])
     sheet = reverse("labels", args=[shared.public_id])
     for form, marked in (({}, []), ({}, []), ({"on": "on"}, ["Quarter"])):
-        answer = client.post(address, form).content.decode()
+        answer = text_of(client.post(address, form))
         assert marks(alice) == [marked]
         assert ("Delete, also from 1 conversation" in answer) == bool(marked)
-        box = re.search(r'<input id="label-\w+" type="checkbox"[^>]*>', text(client.get(sheet)))
+        box = re.search(r'<input id="label-\w+" type="checkbox"[^>]*>', text_of(client.get(sheet)))
         assert box
         assert ("checked" in box[0]) == bool(marked)
 

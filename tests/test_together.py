@@ -304,9 +304,8 @@ class Together(Ground):
     def kill(self, relay: int) -> None:
         """It comes back under another name, as a new process does."""
         worker, self.relays[relay] = self.relays[relay], f"relay-{self.next_text()}"
-        left = [(generation_of(one), worker) for one in self.room.held() if one.worker == worker]
+        left = [(generation_of(one), worker) for one in self.room.lose(worker)]
         self.dead += left
-        self.room.lose(worker)
         settled = self.agree(None, lambda: actions.generations.give_up(lost=[worker]))
         assert settled == len(left)
 
@@ -470,11 +469,10 @@ class Together(Ground):
         for who, user in self.people.items():
             for right in RIGHTS:
                 expected = self.room.may(who, right)
-                assert opens(lambda: self.open(who, right)) == expected  # noqa: B023
-                assert opens(lambda: self.message(who, question, right)) == expected  # noqa: B023
-            assert opens(
-                lambda: access.generation(user, generation, to="write")  # noqa: B023
-            ) == self.room.may(who, "write")
+                assert opens(self.open, who, right) == expected
+                assert opens(self.message, who, question, right) == expected
+            expected = self.room.may(who, "write")
+            assert opens(access.generation, user, generation, to="write") == expected
 
     @invariant()
     def pages_are_as_fresh_ones(self) -> None:

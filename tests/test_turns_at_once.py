@@ -55,6 +55,12 @@ def somebody_waits() -> bool:
     return found is not None and found[0] > 0
 
 
+def until_somebody_waits(seconds: float = 5, unless: Callable[[], bool] = lambda: False) -> None:
+    deadline = time.monotonic() + seconds
+    while not unless() and not somebody_waits() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("turn", [actions.generations.retry, actions.generations.go_on])
 def test_sending_and_asking_again_at_once_makes_one_turn(
     turn: Turn,
@@ -70,9 +76,7 @@ def test_sending_and_asking_again_at_once_makes_one_turn(
     def pause(execute: Any, sql: str, *rest: Any) -> Any:
         if sql.startswith('UPDATE "conversations_conversation"'):
             written.set()
-            deadline = time.monotonic() + 2
-            while not somebody_waits() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            until_somebody_waits(2)
         return execute(sql, *rest)
 
     def again() -> Message:
@@ -99,9 +103,7 @@ def test_who_is_deleted_while_they_send_holds_nobody_up(
         result = execute(sql, *rest)
         if sql.startswith('INSERT INTO "conversations_message"'):
             written.set()
-            deadline = time.monotonic() + 2
-            while not somebody_waits() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            until_somebody_waits(2)
         return result
 
     def sends() -> Generation:
@@ -146,9 +148,7 @@ def test_drafts_by_the_same_models_in_either_order_wait_for_each_other_once(
         result = execute(sql, *rest)
         if sql.startswith('UPDATE "conversations_budgetcounter"'):
             reserved.add(threading.get_ident())
-            deadline = time.monotonic() + 5
-            while len(reserved) < 2 and not somebody_waits() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            until_somebody_waits(unless=lambda: len(reserved) == 2)
         return result
 
     def asks(where: Conversation, person: User, also: str) -> Callable[[], Sent]:
@@ -181,11 +181,7 @@ def test_a_label_that_is_put_on_while_it_is_deleted_is_gone(
         result = execute(sql, *rest)
         if sql.startswith('DELETE FROM "conversations_labelling"'):
             half.set()
-            deadline = time.monotonic() + 5
-            while not somebody_waits() and time.monotonic() < deadline:
-                if Labelling.objects.exists():
-                    break
-                time.sleep(0.01)
+            until_somebody_waits(unless=Labelling.objects.exists)
         return result
 
     def deletes() -> None:
@@ -211,9 +207,7 @@ def test_who_asks_in_two_conversations_at_once_is_counted_in_both(
         result = execute(sql, *rest)
         if sql.startswith('SELECT "conversations_generation"."conversation_id"'):
             counted.add(threading.get_ident())
-            deadline = time.monotonic() + 5
-            while len(counted) < 2 and not somebody_waits() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            until_somebody_waits(unless=lambda: len(counted) == 2)
         return result
 
     def asks(where: Conversation) -> Callable[[], Generation]:
@@ -241,9 +235,7 @@ def test_sending_now_and_asking_elsewhere_at_once_wait_for_each_other_once(
         result = execute(sql, *rest)
         if sql.startswith('UPDATE "conversations_budgetcounter"'):
             given_back.set()
-            deadline = time.monotonic() + 5
-            while not somebody_waits() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            until_somebody_waits()
         return result
 
     def sends_now() -> None:

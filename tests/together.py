@@ -133,9 +133,9 @@ def kept_as(answer: Answer, text: str) -> Kept:
     return Kept(generation_id=generation.pk, message_id=message.pk, text=text, reasoning="")
 
 
-def opens(door: Callable[[], object]) -> bool:
+def opens(door: Callable[..., object], *what: Any, **right: Any) -> bool:
     try:
-        door()
+        door(*what, **right)
     except Http404:
         return False
     return True

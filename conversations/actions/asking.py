@@ -61,12 +61,6 @@ def models_now(
     return [found[name] for name in names]
 
 
-def offered(actor: User, names: Sequence[str]) -> list[str]:
-    """Those that there are for the person."""
-    found = [catalogue.find(name) for name in names]
-    return [model.id for model in found if model and catalogue.may_use(actor, model)]
-
-
 def _model(name: str, actor: User) -> catalogue.Model:
     model = catalogue.find(name)
     if model is None:

@@ -10,8 +10,8 @@ from django.db.models import Case, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from conversations import audit, events
-from conversations.actions import conversations, history, keys, links, offers, participants, people
+from conversations import audit
+from conversations.actions import conversations, keys, links, participants, people
 from conversations.actions.people import NotAnOperator, NotForOneself
 from conversations.models import (
     Conversation,
@@ -78,7 +78,7 @@ def _where_they_are(user: User) -> list[Conversation]:
 def _leave(conversation: Conversation, user: User, actor: User) -> None:
     conversations.lock_where_offered(conversation)
     row = conversations.locked(conversation)
-    mine = row.participants.filter(user=user).first()
+    mine = row.participants.select_related("user").filter(user=user).first()
     if mine is None:
         return  # left or removed meanwhile
     if mine.role == Role.OWNER and not _hand_on(row, user, actor):
@@ -87,12 +87,7 @@ def _leave(conversation: Conversation, user: User, actor: User) -> None:
         return
     if QueuedTurn.objects.filter(conversation=row, author=user).delete()[0]:
         conversations.queue_changed(row)
-    offers.withdraw_all(conversation=row, person=user, actor=actor)
-    history.note(row, actor, What.REMOVED, person=user, before=mine.role)
-    mine.delete()
-    gone = events.ConversationGone(user.public_id, row.public_id, What.REMOVED)
-    events.on_commit(gone)
-    participants.tell(row)
+    participants.take_out(row, actor, mine, What.REMOVED)
 
 
 def _hand_on(conversation: Conversation, user: User, actor: User) -> bool:

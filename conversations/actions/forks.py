@@ -76,8 +76,9 @@ def fork(*, conversation: Conversation, actor: User, at: Message | None) -> Conv
 
 def _check_pace(actor: User) -> None:
     """Raises TooManyForks. By the audit trail, from which nothing goes: whoever deletes forks, or
-    hands them over and leaves, has made them all the same. One conversation is locked: in others
-    some more may be made at the same moment."""
+    hands them over and leaves, has made them all the same. Inside the caller's transaction: they
+    may be forking another conversation at this moment."""
+    conversations.lock_person(actor)
     since = timezone.now() - WITHIN
     made = AuditEntry.objects.filter(actor=actor, verb=FORKED, outcome=Outcome.DONE, at__gt=since)
     if made.count() >= settings.FORKS_PER_PERSON:

@@ -167,6 +167,12 @@ def leave(*, conversation: Conversation, person: User) -> None:
 def _take_out(conversation: Conversation, actor: User, person: User, what: What) -> None:
     participant = _participant(conversation, person)
     _check_another_owner(conversation, person)
+    take_out(conversation, actor, participant, what)
+
+
+def take_out(conversation: Conversation, actor: User, participant: Participant, what: What) -> None:
+    """Whoever owns it then. Inside the caller's transaction, with the conversation locked."""
+    person = participant.user
     history.note(conversation, actor, what, person=person, before=participant.role)
     participant.delete()
     offers.withdraw_all(conversation=conversation, person=person, actor=actor)
@@ -184,7 +190,7 @@ def _owners(conversation: Conversation) -> "QuerySet[Participant]":
 
 
 def _participant(conversation: Conversation, person: User) -> Participant:
-    participant = conversation.participants.filter(user=person).first()
+    participant = conversation.participants.select_related("user").filter(user=person).first()
     if participant is None:
         raise TakesNoPart(person)
     return participant

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from conversations import audit, markdown
+from conversations import audit, catalogue, markdown
 from conversations.actions import asking, conversations, generations, mentions, turns
 from conversations.actions.asking import ONE, Asked
 from conversations.actions.refusals import (
@@ -230,7 +230,8 @@ def _hand_over(conversation: Conversation, turn: QueuedTurn) -> None:
 
 def _asked(turn: QueuedTurn) -> Asked:
     """Without other models that are not offered any more: what remains can be answered."""
-    return Asked(turn.answers, tuple(asking.offered(turn.author, turn.also)))
+    also = (name for name in turn.also if catalogue.find_for(turn.author, name))
+    return Asked(turn.answers, tuple(also))
 
 
 def _where(sent: Sent | Said | QueuedTurn) -> int:

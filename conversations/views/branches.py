@@ -35,13 +35,14 @@ class Branches:
             turns = turns.filter(~Exists(growing), created_at__lte=at)
         self._beside: dict[tuple[int | None, str], list[str]] = defaultdict(list)
         self._below: dict[int | None, int] = {}  # the newest
-        self._parent: dict[int, int | None] = {}
         self._key: dict[str, int] = {}
+        shown: set[int] = set()
         rows = turns.order_by("pk").values_list("pk", "parent_id", "role", "public_id")
         for key, parent, role, name in rows:
-            if parent is not None and parent not in self._parent:
+            if parent is not None and parent not in shown:
                 continue  # below what is not shown
-            self._parent[key], self._key[name], self._below[parent] = parent, key, key
+            shown.add(key)
+            self._key[name], self._below[parent] = key, key
             self._beside[parent, role].append(name)
 
     def end(self, through: str) -> int:

@@ -126,12 +126,17 @@ def _compared(offer: Offer) -> dict[str, Any]:
     rows = offer.messages().for_thread().prefetch_related("versions")
     offered += [Article.as_it_was(row, offer.offered_at) for row in rows[: most - len(offered)]]
     return {
-        "before": title_from(_rows(here[common - 1 : common])[0].text) if common else "",
+        "before": _beginning(here[common - 1]) if common else "",
         "now": now,
         "offered": offered,
         "more_now": len(here) - common - len(now),
         "more_offered": len(there) - common + offer.size - len(offered),
     }
+
+
+def _beginning(message_id: int) -> str:
+    text = Message.objects.values_list("text", flat=True).get(pk=message_id)
+    return title_from(text) or "…"
 
 
 def _path(message_id: int | None) -> list[int]:

@@ -48,8 +48,6 @@ export function watch() {
   connection?.send({ t: "watch", c: openConversation() });
 }
 
-export const isConnected = () => Boolean(connection?.isOpen);
-
 /** Nothing while all is well; a word after two seconds without a connection. */
 function showState(up) {
   if (!up) showTyping("");

@@ -65,6 +65,11 @@ def main() -> None:
     chosen.run(chosen)
 
 
+def _say_machine() -> None:
+    average = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(f"{os.cpu_count()} cores, load average {average}")
+
+
 def _relay(chosen: argparse.Namespace) -> None:
     pairs = relay.run(
         chosen.load or (QUICK if chosen.quick else FULL),
@@ -93,8 +98,7 @@ def _scale(chosen: argparse.Namespace) -> None:
 def _room(chosen: argparse.Namespace) -> None:
     chosen_rooms = [room.Room(chosen.load, chosen.people)] if chosen.people else room.FULL
     measured = room.run(_say, chosen_rooms, kin=chosen.open_webui)
-    average = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    print(f"{os.cpu_count()} cores, load average {average}")
+    _say_machine()
     print(room.table(measured))
 
 
@@ -109,8 +113,7 @@ def _gateway(chosen: argparse.Namespace) -> None:
         redis=chosen.redis,
         kin=chosen.litellm,
     )
-    average = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    print(f"{os.cpu_count()} cores, load average {average}")
+    _say_machine()
     print(gateway.table(measured))
 
 

@@ -35,6 +35,7 @@ from tests.browser.thread import (
 )
 from tests.browser.watch import Watch
 from tests.house import House, Web
+from tests.relays import empty_the_pool
 from tests.upstream import ScriptedUpstream
 
 
@@ -98,8 +99,7 @@ def _tables_at(url: str) -> Iterator[None]:
     try:
         yield
     finally:
-        connections["default"].close()
-        connections["default"].close_pool()  # type: ignore[attr-defined]  # PostgreSQL's
+        empty_the_pool()
         connections["default"] = usual
         del connections.settings["elsewhere"]
 

@@ -363,3 +363,14 @@ def test_a_use_that_somebody_else_noted_is_not_noted_again(alice: User) -> None:
     noted = Key.objects.get(pk=stale.pk).last_used_at
     keys.used(key=stale)
     assert Key.objects.get(pk=stale.pk).last_used_at == noted
+
+
+def test_a_persons_page_shows_the_last_use(alice: User) -> None:
+    key, _token = key_of(alice)
+    browser = signed_in(alice)
+    assert "never used" in browser.get(PAGE).content.decode()
+    keys.used(key=key)
+    Key.objects.update(last_used_at=timezone.now() - timedelta(hours=3))
+    page = browser.get(PAGE).content.decode().replace("\xa0", " ")
+    assert "never used" not in page
+    assert "used 3 hours ago" in page

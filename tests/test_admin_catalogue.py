@@ -156,6 +156,23 @@ def test_models_are_offered_and_withdrawn_together(browser: Client, falcon: Lang
     assert last_entry().verb == "model.changed"
 
 
+def test_the_order_is_that_of_the_positions(browser: Client, falcon: LanguageModel) -> None:
+    def offered() -> list[str]:
+        catalogue.refresh()
+        return [model.id for model in catalogue.models()]
+
+    before = offered()
+    assert before[0] == falcon.model_id
+    assert len(before) > 1
+    for position, after in (
+        ("1000", [*before[1:], falcon.model_id]),
+        ("0", before),
+    ):
+        form = form_of(falcon, position=position)
+        assert browser.post(f"{MODELS}{falcon.pk}/change/", form).status_code == 302
+        assert offered() == after
+
+
 def test_the_local_model_cannot_be_renamed(browser: Client, settings: Settings) -> None:
     settings.UPSTREAM_BASE_URL, settings.UPSTREAM_SERVERS = "", {}
     settings.LOCAL_MODEL_URL = "http://127.0.0.1:9/v1"

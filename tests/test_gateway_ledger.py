@@ -21,6 +21,8 @@ from conversations.models import (
     Reservation,
     Scope,
     Source,
+    Team,
+    TeamMember,
     Unit,
     UsageRecord,
     User,
@@ -152,12 +154,15 @@ async def test_what_is_refused_before_it_is_sent_leaves_nothing(
 # --- Budgets --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scope", [Scope.PORTAL, Scope.PERSON, Scope.KEY])
+@pytest.mark.parametrize("scope", [Scope.PORTAL, Scope.TEAM, Scope.PERSON, Scope.KEY])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_call_that_does_not_fit_is_not_sent(
     token: str, alice: User, keyed: ScriptedUpstream, scope: Scope, stream: bool
 ) -> None:
     whose: dict[str, Any] = {"scope": scope, "contact": "Olga"}
+    if scope == Scope.TEAM:
+        whose["team"] = await db(Team.objects.create, name="Research")
+        await db(TeamMember.objects.create, team=whose["team"], user=alice)
     if scope == Scope.PERSON:
         whose["user"] = alice
     if scope == Scope.KEY:

@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 from channels.db import database_sync_to_async
+from django.utils import timezone
 from pytest_django import Settings
 
-from conversations import catalogue
-from conversations.models import Conversation, State, User
+from conversations import actions, catalogue
+from conversations.models import Conversation, Generation, Participant, Role, State, User
 from conversations.relay import Relay, learn_models
 from tests.dictation import Dictation
-from tests.relays import ask, database_locked, kept, running, settled
+from tests.relays import ask, database_locked, db, kept, running, send, settled, when
 from tests.upstream import ScriptedUpstream
 from tests.viewers import until
 
@@ -63,6 +64,41 @@ async def test_a_wait_longer_than_set_goes_back_into_the_queue(
     row = await settled(await ask(conversation, alice))
     assert (row.state, len(upstream.requests)) == (State.DONE, 2)
     assert bool(row.attempts) is waits_in_the_queue
+
+
+async def told_to_come_later(relay: Relay, upstream: ScriptedUpstream, *people: User) -> None:
+    """Each asked in a conversation of their own and was refused once; all are due again, and the
+    relay takes nothing more."""
+
+    def put(person: User, text: str) -> Generation:
+        row = Conversation.objects.create(title=text, model="crimson-falcon-4")
+        Participant.objects.create(conversation=row, user=person, role=Role.OWNER)
+        return send(row, person, text)
+
+    rows = []
+    for number, person in enumerate(people, 1):
+        upstream.script("rate_limited", retry_after="2")
+        rows.append(await db(put, person, f"{person.name} {number}"))
+    for row in rows:
+        await when(row, lambda row: row.attempts == 1 and row.state == State.QUEUED)
+    relay.is_draining = True
+    await until(lambda: relay.running == 0)
+    async with asyncio.timeout(10):
+        while await db(lambda: Generation.objects.due(timezone.now()).count()) < len(rows):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_who_asked_much_holds_up_nobody_after_a_wait_either(
+    relay: Relay, upstream: ScriptedUpstream, alice: User, bob: User, settings: Settings
+) -> None:
+    settings.RELAY_POSTPONE_SECONDS = 0.1
+    await told_to_come_later(relay, upstream, alice, alice, alice, bob)
+    claimed = []
+    for _ in range(4):
+        [choice] = await db(actions.generations.claim, worker="another", most=1)
+        claimed.append(choice.generation.conversation.title)
+    assert claimed == ["Alice 1", "Bob 4", "Alice 2", "Alice 3"]
+    assert len(upstream.requests) == 4
 
 
 async def test_a_conversation_longer_than_set_is_not_sent(

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from chatweb import soundness
+from chatweb import databases, soundness
 from conversations.management.commands.serve import Command
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,26 @@ def test_sqlite_on_a_network_is_refused(
     monkeypatch.setattr(soundness, "MOUNTS", mounts)
     assert bool(soundness.over_network(Path("/srv/our data/chatweb.sqlite3"))) is is_refused
     assert not soundness.over_network(Path("/srv/elsewhere/chatweb.sqlite3"))
+
+
+@pytest.mark.parametrize("several", [True, False])
+@pytest.mark.parametrize(("kind", "is_refused"), [("nfs4", True), ("ext4", False)])
+def test_the_start_is_refused_with_sqlite_on_a_network(
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    is_refused: bool,
+    several: bool,
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"23 27 0:22 / {tmp_path} rw - {kind} server:/data rw\n")
+    monkeypatch.setattr(soundness, "MOUNTS", mounts)
+    sqlite = {"ENGINE": databases.SQLITE, "NAME": tmp_path / "chatweb.sqlite3"}
+    monkeypatch.setitem(settings.DATABASES, "default", settings.DATABASES["default"] | sqlite)
+    said = refused(several=several)
+    assert (f"lies on a network ({kind})" in said) is is_refused
+    assert ("DATABASE_URL" in said) is is_refused
 
 
 @pytest.mark.parametrize("processes", [0, 65])

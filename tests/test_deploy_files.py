@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from configparser import RawConfigParser
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,20 @@ def test_systemd_understands_the_units(path: Path, tmp_path: Path) -> None:
 
 
 # --- Containers -----------------------------------------------------------------------------------
+
+
+def test_compose_runs_two_of_each_of_ours_and_one_of_each_engine() -> None:
+    ours = Counter(SERVICES[name]["command"][0] for name in OURS)
+    assert ours == {"serve": 2, "runrelay": 2, "migrate": 1}
+    others = sorted(SERVICES[name]["image"].split(":")[0] for name in SERVICES.keys() - OURS)
+    assert others == ["nginx", "postgres", "redis"]
+    for service in SERVICES.values():  # all are started, once each
+        assert not service.keys() & {"deploy", "profiles", "scale"}
+    for name in OURS:
+        seen = SERVICES[name]["environment"]
+        assert seen["DATABASE_URL"].startswith("postgres://")
+        assert "@postgres:5432/" in seen["DATABASE_URL"]
+        assert seen["REDIS_URL"].startswith("redis://redis:6379/")
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

@@ -131,13 +131,30 @@ async def test_who_signs_out_in_one_process_hears_nothing_more_in_another(
 
 
 async def test_a_session_that_ends_by_itself_takes_its_socket_along(
-    house: House, conversation: Conversation, alice: User
+    house: House,
+    redis: RedisServer,
+    upstream: ScriptedUpstream,
+    conversation: Conversation,
+    alice: User,
+    is_down: bool,
 ) -> None:
+    dictation = Dictation()
+    upstream.script("dictated", by=dictation)
     web = house.web()
     cookie = await db(session_of, alice)
-    ends = timezone.now() + timedelta(seconds=3)
+    ends = timezone.now() + timedelta(seconds=8)  # a busy machine may take most of them
     await db(Session.objects.filter(session_key=cookie).update, expire_date=ends)
     async with Viewer(cookie, socket=ServedSocket(web.port, cookie)) as watching:
         await watching.watch(conversation)
+        generation = await ask(conversation, alice)
+        dictation.say("One ")
+        await until(lambda: watching.text(generation.public_id) != "")
+        if is_down:
+            redis.stop()
         assert await watching.closed() == 4401
         assert timedelta(0) < timezone.now() - ends < timedelta(seconds=2)
+        received = len(watching.received)
+        dictation.say("two ", "three")
+        dictation.finish()
+        await settled(generation)
+        assert len(watching.received) == received

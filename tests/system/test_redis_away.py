@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from conversations.models import Conversation, Participant, Role, State, User
@@ -108,6 +109,29 @@ async def test_answers_go_on_and_everybody_sees_all_of_them(
         assert (first.code, second.code) == (None, None)
     assert endings[0]["html"] == endings[1]["html"]
     assert await text_of(generation) == "One two three"
+
+
+async def test_a_process_says_that_redis_is_away_and_when_it_is_back(
+    house: House, redis: RedisServer
+) -> None:
+    """With the settings that operators have. Pages work without Redis: it stays in rotation."""
+    web = house.web()
+    async with httpx.AsyncClient(base_url=web.address, trust_env=False) as http:
+
+        async def told(layer: str, state: str) -> int:
+            async with asyncio.timeout(60):
+                while True:
+                    got = await http.get("/readyz", timeout=10)
+                    told = got.json()
+                    if (told["parts"]["layer"]["state"], told["state"]) == (layer, state):
+                        return got.status_code
+                    await asyncio.sleep(0.1)
+
+        assert await told("up", "ready") == 200
+        await asyncio.to_thread(redis.stop)
+        assert await told("down", "degraded") == 200
+        await asyncio.to_thread(redis.start)
+        assert await told("up", "ready") == 200
 
 
 def talk_of(person: User) -> Conversation:

@@ -9,11 +9,13 @@ from uuid import uuid4
 
 import pytest
 
+from chatweb import env
 from conversations.models import Conversation, Participant, Role, User
 from tests.engines import RedisServer
-from tests.house import House, person, viewer
+from tests.house import House, ServedSocket, person, viewer
+from tests.relays import db
 from tests.test_presence import here, ids, line
-from tests.viewers import until
+from tests.viewers import Viewer, session_of, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,6 +92,26 @@ async def test_people_of_a_killed_process_are_gone_within_15_seconds(
         began = time.monotonic()
         await until(lambda: here(stays) == ids(alice) and line(stays) == "")
         assert time.monotonic() - began < 15
+
+
+async def test_a_page_whose_line_is_lost_is_gone_elsewhere_within_15_seconds(
+    house: House, conversation: Conversation, both: tuple[User, User]
+) -> None:
+    alice, bob = both
+    house.env["TICK_SECONDS"] = env.DECLARED["TICK_SECONDS"].default  # of presence it is as well
+    one, two = house.web("--relay", "outside"), house.web("--relay", "outside")
+    cookie = await db(session_of, bob)
+    silent = Viewer(cookie, acknowledges=False, socket=ServedSocket(two.port, cookie))
+    async with await viewer(one, alice) as stays, silent as lost:
+        await stays.watch(conversation)
+        await lost.watch(conversation)
+        await until(lambda: here(stays) == ids(alice, bob))
+        await lost.send({"t": "typing", "on": True})  # the last that is heard of it
+        began = time.monotonic()
+        await until(lambda: line(stays) == "Bob is typing…")
+        await until(lambda: here(stays) == ids(alice) and line(stays) == "")
+        assert time.monotonic() - began < 15
+        assert lost.code is None  # nobody has closed it
 
 
 async def test_they_find_each_other_again_when_redis_is_back(

@@ -268,6 +268,21 @@ def test_who_asks_much_at_once_holds_up_themselves_alone(
     assert claimed == line
 
 
+def test_where_one_is_written_at_a_time_people_take_turns(alice: User, bob: User) -> None:
+    for person, text in [(alice, "a1"), (alice, "a2"), (alice, "a3"), (bob, "b1"), (bob, "b2")]:
+        row = Conversation.objects.create(title=text, model="crimson-falcon-4")
+        Participant.objects.create(conversation=row, user=person, role=Role.OWNER)
+        send(row, person, text)
+    claimed = []
+    for _ in range(5):
+        [choice] = actions.generations.claim(worker="relay", most=1)
+        claimed.append(choice.generation.conversation.title)
+        Generation.objects.filter(pk=choice.generation.pk).update(
+            state=State.DONE, finish_reason="stop", settled_at=timezone.now()
+        )
+    assert claimed == ["a1", "b1", "a2", "b2", "a3"]
+
+
 def test_a_question_after_a_stop_waits_for_the_stopped_text(
     sent: actions.messages.Sent, conversation: Conversation, alice: User
 ) -> None:

@@ -76,14 +76,21 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def fairly(self) -> Self:
         """In the order in which they are answered where there is no room for all: of each person
         one after the other, so that who asks much at once holds up themselves alone. Those of a
-        person that are written already count before; of one person the oldest comes first."""
+        person that are written already count before; where that is equal, whoever had an answer
+        longer ago, or never, comes first; of one person the oldest."""
         running = Generation.objects.filter(
             state=State.RUNNING, requested_by=models.OuterRef("requested_by")
         )
         number = running.order_by().values("requested_by").annotate(n=models.Count("pk"))
         before = Coalesce(models.Subquery(number.values("n")), 0)
         own = models.Window(RowNumber(), partition_by="requested_by", order_by="pk")
-        return self.annotate(place=before + own).order_by("place", "pk")
+        begun = Generation.objects.filter(
+            started_at__isnull=False, requested_by=models.OuterRef("requested_by")
+        )
+        # Of one person the oldest is begun first, so the newest that has begun did so last.
+        last = models.Subquery(begun.order_by("-pk").values("started_at")[:1])
+        rows = self.annotate(own=own, place=before + own, last=last)
+        return rows.order_by("place", "own", models.F("last").asc(nulls_first=True), "pk")
 
     def claimed(self) -> Self:
         """Some worker's to write: running, or stopped with text not yet put away."""

@@ -1,9 +1,11 @@
 """What was changed in a conversation, by whom and when: for those who take part in it."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from pytest_django import Settings
 
@@ -72,6 +74,15 @@ def test_a_line_for_each_thing_that_changed_with_what_it_was(
     assert "<code>stop</code> END · STOP → default" in page
     assert page.count("Be brief.") == 2  # before the one and after the other
     assert page.index("took the system prompt") < page.index("renamed it")  # newest first
+
+
+def test_a_line_says_when(conversation: Conversation, alice: User) -> None:
+    with time_machine.travel(datetime(2024, 2, 29, 13, 7, 5, tzinfo=UTC), tick=False):
+        rename(conversation, alice, "Faster export")
+    page = shown(alice, conversation)
+    line = page[page.index("Alice renamed it") :].partition("</li>")[0]
+    [when] = re.findall(r'<time [^>]*datetime="([^"]+)"', line)
+    assert datetime.fromisoformat(when) == datetime(2024, 2, 29, 13, 7, 5, tzinfo=UTC)
 
 
 def test_what_stays_as_it_was_leaves_no_line(conversation: Conversation, alice: User) -> None:

@@ -340,6 +340,25 @@ def test_where_people_do_not_find_each_other_only_a_whole_address_works(
     assert team.public_id in found_by(client, conversation, "platform")
 
 
+@pytest.mark.parametrize(
+    ("already", "told"),
+    [
+        (False, "2 people of Data platform take part"),
+        (True, "1 person of Data platform takes part"),
+    ],
+)
+def test_a_team_is_invited_by_the_form_and_it_says_how_many_came(
+    conversation: Conversation, alice: User, bob: User, team: Team, already: bool, told: str
+) -> None:
+    if already:
+        add(conversation, bob, Role.EDITOR)
+    page = invited_by(signed_in(alice), conversation, team=team.public_id, role="viewer")
+    assert page.status_code == 200
+    assert f"{told} now." in page.content.decode()
+    others = {"Bob": "editor" if already else "viewer", "Charlie": "viewer"}
+    assert roles(conversation) == {"Alice": "owner"} | others
+
+
 @pytest.mark.parametrize("role", ["owner", "root", "", "editor\0"])
 def test_no_form_invites_an_owner_or_a_role_that_is_none(
     conversation: Conversation, alice: User, bob: User, role: str

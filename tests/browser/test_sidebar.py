@@ -156,6 +156,32 @@ def test_back_and_forward_show_the_right_thread_and_its_answers_grow(
     expect(field(page)).to_be_visible()
 
 
+def test_a_page_has_one_socket_wherever_one_goes(
+    visit: Visit, alice: User, dictate: Dictate
+) -> None:
+    conversation_of(alice, ("Asked in one", "Said in one"), title="One")
+    conversation_of(alice, ("Asked in two", "Said in two"), title="Two")
+    page = visit(alice, "about:blank")
+    opened: list[str] = []
+    page.on("websocket", lambda socket: opened.append(socket.url))
+    page.goto("/")
+    until_ready(page)
+    page.get_by_role("link", name="One").click()
+    expect(words(page)).to_have_text("Said in one")
+    dictation = dictate()
+    send(page, "More?")
+    dictation.say("Growing")
+    expect(words(page)).to_have_text("Growing")
+    dictation.finish()
+    until_settled(page)
+    page.get_by_role("link", name="Two").click()
+    expect(words(page)).to_have_text("Said in two")
+    page.go_back()
+    expect(words(page)).to_have_text("Growing")
+    page.wait_for_timeout(500)
+    assert len(opened) == 1
+
+
 def test_a_row_tells_that_an_answer_is_being_written_and_moves_up(
     visit: Visit, alice: User, dictate: Dictate
 ) -> None:

@@ -12,7 +12,7 @@ from tests.browser.dictation import Dictate
 from tests.browser.rows import conversation_of
 from tests.browser.test_accessibility import LOOKS, violations
 from tests.browser.test_branches import button
-from tests.browser.thread import Visit, questions, rows, send, until_ready, until_settled
+from tests.browser.thread import Visit, field, questions, rows, send, until_ready, until_settled
 from tests.programs import until
 
 LONG = "It reads every row twice.\n\n" * 40
@@ -189,6 +189,32 @@ def test_notifications_come_when_asked_for_and_only_to_a_hidden_tab(
     page.get_by_role("button", name="Alice").click()
     control.click()
     expect(control).to_have_attribute("aria-pressed", "false")
+
+
+def test_who_is_mentioned_is_notified_in_a_hidden_tab(
+    visit: Visit, alice: User, bob: User, shared: Conversation, dictate: Dictate
+) -> None:
+    away = visit(bob, f"/c/{shared.public_id}/")
+    away.add_init_script(NOTIFY)
+    away.reload()
+    until_ready(away)
+    away.get_by_role("button", name="Bob").click()
+    control = away.get_by_role("button", name="Notifications in this browser")
+    control.click()
+    expect(control).to_have_attribute("aria-pressed", "true")
+    away.keyboard.press("Escape")
+    hide(away)
+    asking = visit(alice, f"/c/{shared.public_id}/")
+    dictation = dictate()
+    field(asking).fill("@Bob, look")
+    field(asking).press("Escape")
+    field(asking).press("Enter")
+    until(lambda: bool(away.evaluate("window.shown.length")), 10)
+    dictation.say("So.")
+    dictation.finish()
+    until_settled(away)
+    away.wait_for_timeout(500)
+    assert away.evaluate("window.shown") == [["Slow export", "Alice mentions you."]]
 
 
 @pytest.mark.parametrize(("theme", "size"), LOOKS)

@@ -12,6 +12,7 @@ from tests.browser.dictation import Dictate
 from tests.browser.portal import Portal
 from tests.browser.proxy import proxy_without_sockets
 from tests.browser.rows import session_of
+from tests.browser.test_queue import expect_line
 from tests.browser.thread import (
     Visit,
     answer,
@@ -78,10 +79,12 @@ def test_a_restart_of_the_portal_in_the_middle_loses_nothing(
     page: Page, dictate: Dictate, portal: Portal, watch: Watch, how: signal.Signals
 ) -> None:
     watch.allow(AWAY)
-    dictation, next_one = dictate(), dictate()
+    dictation, again, following = dictate(), dictate(), dictate()
     send(page, "Tell me")
     dictation.say("What was said before")
     expect(words(page)).to_have_text("What was said before")
+    send(page, "And then?")
+    expect_line("And then", on=[page])
     field(page).fill("A thought for later")
     page.wait_for_timeout(1_200)  # after a second it is in the table, however the portal ends
     portal.end(how)
@@ -94,12 +97,21 @@ def test_a_restart_of_the_portal_in_the_middle_loses_nothing(
     expect(answer(page)).to_contain_text("The portal was restarted")
     expect(words(page)).to_have_text("What was said before")
     expect(field(page)).to_have_value("A thought for later")
+    expect_line("And then", on=[page])
+    expect(page.locator("#queue")).to_contain_text("The last answer broke off")
+    expect(questions(page)).to_have_count(1)
     answer(page).get_by_role("button", name="Retry").click()
-    next_one.say("Said again")
-    next_one.finish()
-    until_settled(page)
+    again.say("Said again")
     expect(words(page)).to_have_text("Said again")
     expect(answers(page)).to_have_count(1)
+    again.finish()
+    following.say("And then this")
+    expect(words(page)).to_have_text("And then this")
+    expect_line(on=[page])
+    following.finish()
+    until_settled(page)
+    expect(questions(page)).to_have_count(2)
+    expect(answers(page)).to_have_count(2)
 
 
 def test_without_a_socket_the_page_asks_and_the_answer_still_comes(
